@@ -1,1 +1,33 @@
-//! x
+//! The words that every Socklet crate shares: ids, messages, close reasons, principals, refusals, and the traits at the seams.
+//!
+//! Nothing in here does I/O. `server` turns sockets into calls of [`Authenticator`], [`Behavior`] and [`Session`]; `plugin`
+//! answers them with components, and reaches connections through [`Connections`]. Neither knows the other.
+
+mod authenticator;
+mod behavior;
+mod close;
+mod connections;
+mod failure;
+mod heartbeat;
+mod ids;
+mod message;
+mod names;
+mod principal;
+mod refusal;
+mod request;
+
+pub use authenticator::{Authenticator, Verdict};
+pub use behavior::{Acceptance, Answer, Behavior, Call, Event, Session, Upgraded};
+pub use close::{Cause, CloseCode, CloseFrame, CloseReason, Ending, InvalidCloseFrame};
+pub use connections::{Connections, SendError, SubscribeError};
+pub use failure::{CallError, DeathKind, EventId, Lifeline};
+pub use heartbeat::{Heartbeat, InvalidHeartbeat};
+pub use ids::ConnectionId;
+pub use message::{Message, Opcode};
+pub use names::{InvalidName, ListenerName, PluginName, RouteName, TenantName};
+pub use principal::{InvalidPrincipal, Principal};
+pub use refusal::Refusal;
+pub use request::{Field, Response, UpgradeRequest};
+
+/// A future that owns everything it needs.
+pub type BoxFuture<T> = futures_util::future::BoxFuture<'static, T>;
