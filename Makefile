@@ -1,0 +1,81 @@
+# Every command that working on Socklet needs; `make` alone lists them.
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := help
+
+# What `make run` serves; override with `make run CONFIG=my.toml`.
+CONFIG ?= plugins/demo/socklet.toml
+
+TOOLS := .tools
+WASM := --locked --release --target wasm32-wasip2
+# Always inside the clone, where the host looks for the components: --target-dir wins over CARGO_TARGET_DIR.
+IN_PLUGINS := --manifest-path plugins/Cargo.toml --target-dir plugins/target
+IN_GUESTS := --manifest-path tests/guests/Cargo.toml --target-dir tests/guests/target
+
+.PHONY: help run build plugins guests test lint fmt clean \
+	setup setup-rust setup-system setup-python setup-node setup-autobahn
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+run: setup-rust plugins ## Build and serve the demo (CONFIG=file serves another configuration)
+	cargo run --locked --package socklet -- serve $(CONFIG)
+
+build: setup-rust ## Build the host
+	cargo build --workspace --locked
+
+plugins: setup-rust ## Build the stock plugins as WebAssembly components
+	cargo build $(IN_PLUGINS) $(WASM) --workspace
+
+guests: setup-rust ## Build the components that the tests run
+	cargo build $(IN_GUESTS) $(WASM) --examples
+
+test: setup plugins guests ## Install what is missing and run every test
+	cargo test --workspace --locked --no-fail-fast
+	cargo test $(IN_PLUGINS) --workspace --locked --no-fail-fast
+	@if [ -e $(TOOLS)/autobahn.skipped ]; then echo "!!! SKIPPED: Autobahn test suite: $$(cat $(TOOLS)/autobahn.skipped)"; fi
+
+lint: setup-rust ## Check formatting and lints, warnings are errors
+	cargo fmt --all --check
+	cargo fmt --all --check --manifest-path plugins/Cargo.toml
+	cargo fmt --all --check --manifest-path tests/guests/Cargo.toml
+	cargo clippy --workspace --all-targets --locked -- -D warnings
+	cargo clippy $(IN_PLUGINS) $(WASM) --workspace --all-targets -- -D warnings
+	cargo clippy $(IN_GUESTS) $(WASM) --all-targets -- -D warnings
+
+fmt: setup-rust ## Format all Rust code
+	cargo fmt --all
+	cargo fmt --all --manifest-path plugins/Cargo.toml
+	cargo fmt --all --manifest-path tests/guests/Cargo.toml
+
+clean: ## Remove what was built and what `make setup` put into this clone
+	rm -rf target plugins/target tests/guests/target tests/clients/node_modules $(TOOLS)
+
+setup: setup-rust setup-system setup-python setup-node setup-autobahn ## Install what the tests need, only what is missing
+
+# What belongs to the machine is looked at every time, in milliseconds; what belongs to this clone has a stamp.
+setup-rust:
+	@tests/setup/system.sh cc
+	@tests/setup/rust.sh
+
+setup-system:
+	@tests/setup/system.sh cc chromium fonts node npm venv
+
+setup-python: $(TOOLS)/python.stamp
+setup-node: $(TOOLS)/node.stamp
+setup-autobahn: $(TOOLS)/autobahn.stamp
+
+$(TOOLS)/python.stamp: tests/setup/python.sh tests/setup/requirements.txt | setup-system
+	@tests/setup/python.sh
+	@touch $@
+
+$(TOOLS)/node.stamp: tests/setup/node.sh tests/clients/package.json tests/clients/package-lock.json | setup-system
+	@tests/setup/node.sh
+	@touch $@
+
+# Without CPython 2.7 there is no stamp, so that the next run looks again.
+$(TOOLS)/autobahn.stamp: tests/setup/autobahn.sh tests/setup/requirements-autobahn.txt $(TOOLS)/python.stamp | setup-system
+	@tests/setup/autobahn.sh
+	@if [ ! -e $(TOOLS)/autobahn.skipped ]; then touch $@; fi
