@@ -18,7 +18,7 @@ pub trait Behavior: Default + 'static {
         Ok(())
     }
 
-    /// The last word before the 101. Sends are refused here; attachments and topics of the connection can be set.
+    /// The last word before the 101. Sends are refused here; the attachment can be set.
     ///
     /// # Errors
     ///

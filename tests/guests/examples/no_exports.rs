@@ -1,0 +1,1 @@
+//! A component that is no plugin: it exports nothing.
