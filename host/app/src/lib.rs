@@ -1,1 +1,3 @@
-//! x
+//! The server, assembled: configuration, plugins, sockets, drain.
+mod config;
+pub use config::{Config, ConfigError, Mistake, Mistakes, Place};

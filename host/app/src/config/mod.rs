@@ -1,0 +1,204 @@
+//! Configuration: TOML and the environment, decoded once into types that cannot hold a wrong value.
+//!
+//! [`sections`] is the list of everything that can be said; [`reader`] reads tables by it; [`routes`] and [`plugins`] check what
+//! one key alone cannot tell; [`print`] writes the list out again as defaults, reference and JSON Schema.
+
+mod environment;
+mod mistake;
+mod plugins;
+pub(crate) mod print;
+mod reader;
+mod routes;
+mod schema;
+mod sections;
+#[cfg(test)]
+mod tests;
+mod units;
+mod value;
+mod words;
+
+pub use mistake::{Mistake, Mistakes, Place};
+pub(crate) use plugins::{EnginePlan, PluginPlan};
+pub(crate) use routes::RoutePlan;
+pub(crate) use sections::Log;
+pub(crate) use words::Format;
+
+use environment::Environment;
+use mistake::Problems;
+use reader::{Reader, Table};
+use socklet_server::{Bind, Drain, ListenerConfig, Mask, ServerConfig};
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+};
+use toml_edit::Document;
+
+/// A configuration without mistakes: every name in it refers to something, every file in it exists.
+#[derive(Debug)]
+pub struct Config {
+    pub(crate) server: ServerConfig,
+    pub(crate) listeners: Vec<ListenerConfig>,
+    pub(crate) routes: Vec<RoutePlan>,
+    pub(crate) plugins: Vec<PluginPlan>,
+    pub(crate) engine: EnginePlan,
+    pub(crate) drain: Drain,
+    pub(crate) ops: Option<SocketAddr>,
+    pub(crate) log: Log,
+}
+
+/// Why there is no configuration.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file cannot be read.
+    #[error("{}: {source}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// It has mistakes.
+    #[error(transparent)]
+    Mistakes(#[from] Mistakes),
+}
+
+// === impl Config ===
+
+impl Config {
+    /// Reads a file, and the variables `SOCKLET_*` of the process over it.
+    ///
+    /// # Errors
+    ///
+    /// When the file cannot be read, or with every mistake in it.
+    pub fn load(path: impl AsRef<Path>) -> Result<Self, ConfigError> {
+        let path = path.as_ref();
+        let text =
+            std::fs::read_to_string(path).map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
+        Ok(Self::read(&text, path, &Environment::of_process())?)
+    }
+
+    /// Reads a text, and nothing of the environment. Paths in it start from the folder of `path`, which need not exist.
+    ///
+    /// # Errors
+    ///
+    /// Every mistake in it.
+    pub fn parse(text: &str, path: impl AsRef<Path>) -> Result<Self, Mistakes> {
+        Self::read(text, path.as_ref(), &Environment::default())
+    }
+
+    /// As [`Config::parse`], with these variables as the environment.
+    ///
+    /// # Errors
+    ///
+    /// Every mistake in both.
+    pub fn parse_with(
+        text: &str,
+        path: impl AsRef<Path>,
+        environment: impl IntoIterator<Item = (String, String)>,
+    ) -> Result<Self, Mistakes> {
+        Self::read(text, path.as_ref(), &environment.into_iter().collect())
+    }
+
+    fn read(text: &str, path: &Path, environment: &Environment) -> Result<Self, Mistakes> {
+        let file = path.display().to_string().into();
+        let document = Document::parse(text).map_err(|error| {
+            let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
+            let place = Place::in_file(file, before.matches('\n').count() + 1, "");
+            Mistakes::from(Mistake::new(place, None, format!("not TOML: {}", error.message().replace('\n', ", "))))
+        })?;
+        let problems = Problems::default();
+        environment.check_names(&problems);
+        let config = {
+            let reader = Reader::new(
+                path.display().to_string().into(),
+                text,
+                environment,
+                &problems,
+            );
+            let top = reader.top(document.as_table());
+            Self::decode(&top, path.parent().unwrap_or(Path::new("")))
+        };
+        problems.into_result()?;
+        Ok(config.expect("whatever is missing was noted as a mistake"))
+    }
+
+    /// Decodes all of it, so that every mistake is found. None when something that is needed is missing.
+    fn decode(top: &Table<'_>, folder: &Path) -> Option<Self> {
+        let root = sections::Top::read(top, None);
+        let heartbeat_table = top.one("heartbeat");
+        let heartbeat = sections::Heartbeat::read(&heartbeat_table, None);
+        let limits_table = top.one("limits");
+        let limits = sections::ConnectionLimits::read(&limits_table, None);
+        let node = sections::NodeLimits::read(&limits_table, None);
+        let drain = sections::Drain::read(&top.one("drain"), None);
+        let log = sections::Log::read(&top.one("log"), None);
+        let ops_table = top.one("ops");
+        let ops = sections::Ops::read(&ops_table, None);
+        let engine = plugins::engine(&top.one("engine"), folder);
+        let listeners = listeners(top);
+        let plugins = plugins::plugins(top, folder);
+
+        let (root, heartbeat, limits) = (root?, heartbeat?, limits?);
+        routes::heartbeat(&heartbeat_table, &heartbeat);
+        let around = routes::Around {
+            folder,
+            send_timeout: root.send_timeout,
+            heartbeat: &heartbeat,
+            limits: &limits,
+            listeners: &listeners.iter().map(|listener| listener.name.clone()).collect::<Vec<_>>(),
+            plugins: &top.inner_names("plugin"),
+        };
+        let routes = routes::routes(top, &around);
+
+        let (node, drain, log, ops) = (node?, drain?, log?, ops?.bind);
+        if let Some(listener) = listeners.iter().find(|listener| match (&listener.bind, ops) {
+            (Bind::Tcp(bind), Some(ops)) => *bind == ops && ops.port() != 0,
+            _ => false,
+        }) {
+            ops_table.wrong("bind", format!("the listener {} has this address; operators need one of their own", listener.name));
+        }
+        Some(Self {
+            server: ServerConfig {
+                handshake_timeout: node.handshake_timeout,
+                max_header_bytes: node.max_header_bytes.0,
+                max_headers: node.max_headers.0,
+                max_connections: node.max_connections.0,
+                max_connections_per_ip: node.max_connections_per_ip.0.map(|count| count.0),
+                connection_rate: node.connection_rate.0,
+                mask: Mask { headers: lower(&log.mask_headers), query: lower(&log.mask_query) },
+            },
+            listeners,
+            routes: routes?,
+            plugins: plugins?,
+            engine: engine?,
+            drain: Drain { timeout: drain.timeout, batch: drain.batch.0, interval: drain.interval },
+            ops,
+            log,
+        })
+    }
+}
+
+/// The listeners, or the one that there is without any.
+fn listeners(top: &Table<'_>) -> Vec<ListenerConfig> {
+    let mut tables: Vec<_> = top.inner("listener").into_iter().map(|(_, table)| table).collect();
+    if !top.has("listener") {
+        tables.push(top.absent("listener"));
+    }
+    let mut listeners: Vec<ListenerConfig> = Vec::new();
+    for table in tables {
+        let Some(sections::Listener { name, bind }) = sections::Listener::read(&table, None) else { continue };
+        if listeners.iter().any(|other| other.name == name) {
+            table.wrong("name", format!("another listener is called {name}, too; give each a name of its own"));
+        }
+        let taken = |other: &&ListenerConfig| other.bind == bind && !matches!(bind, Bind::Tcp(bind) if bind.port() == 0);
+        if let Some(other) = listeners.iter().find(taken) {
+            table.wrong("bind", format!("the listener {} has this address already", other.name));
+        }
+        listeners.push(ListenerConfig { name, bind });
+    }
+    listeners
+}
+
+fn lower(names: &[String]) -> Vec<String> {
+    names.iter().map(|name| name.to_ascii_lowercase()).collect()
+}

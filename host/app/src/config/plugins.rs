@@ -1,0 +1,92 @@
+//! The sections `[plugin.NAME]` and `[engine]`.
+
+use super::{
+    mistake::Place,
+    reader::Table,
+    sections::{self, Grants},
+    value::Count,
+};
+use socklet_core::PluginName;
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+/// A plugin to load.
+#[derive(Clone, Debug)]
+pub(crate) struct PluginPlan {
+    pub(crate) name: PluginName,
+    /// A file that existed when the configuration was read.
+    pub(crate) source: PathBuf,
+    pub(crate) digest: Option<String>,
+    pub(crate) settings: BTreeMap<String, String>,
+    /// None: what its kind has by default.
+    pub(crate) timeout: Option<Duration>,
+    /// None: what its kind has by default.
+    pub(crate) wait_timeout: Option<Duration>,
+    pub(crate) memory_max: usize,
+    pub(crate) stateless: bool,
+    /// Whether a behavior sees the header fields that carry credentials.
+    pub(crate) credentials: bool,
+    /// Where it is written.
+    pub(crate) place: Place,
+}
+
+/// The engine to make.
+#[derive(Clone, Debug)]
+pub(crate) struct EnginePlan {
+    pub(crate) cache_dir: PathBuf,
+    pub(crate) max_instances: u32,
+    pub(crate) guest_threads: Option<usize>,
+}
+
+/// The plugins. None when one of them lacks what it needs.
+pub(super) fn plugins(top: &Table<'_>, folder: &Path) -> Option<Vec<PluginPlan>> {
+    // All of them, then the answer: the first that is wrong must not hide the others.
+    let plans: Vec<_> = top.inner("plugin").into_iter().map(|(name, table)| plugin(name, &table, folder)).collect();
+    plans.into_iter().collect()
+}
+
+fn plugin(name: &str, table: &Table<'_>, folder: &Path) -> Option<PluginPlan> {
+    let parsed = name.parse::<PluginName>();
+    if let Err(error) = &parsed {
+        table.wrong_here(error.to_string());
+    }
+    let grants = Grants::read(&table.one("grants"), None);
+    let plugin = sections::Plugin::read(table, None)?;
+    let source = folder.join(&plugin.source.0);
+    if !source.is_file() {
+        table.wrong("source", format!("there is no file {}", source.display()));
+    }
+    Some(PluginPlan {
+        name: parsed.ok()?,
+        source,
+        digest: plugin.digest.map(|digest| digest.0),
+        settings: plugin.settings.0,
+        timeout: plugin.timeout,
+        wait_timeout: plugin.wait_timeout,
+        memory_max: plugin.memory_max.0,
+        stateless: plugin.stateless,
+        credentials: grants?.credentials,
+        place: table.place("source"),
+    })
+}
+
+/// The engine. None when there is no folder for its cache.
+pub(super) fn engine(table: &Table<'_>, folder: &Path) -> Option<EnginePlan> {
+    let engine = sections::Engine::read(table, None)?;
+    let cache_dir = engine.cache_dir.map(|path| folder.join(path)).or_else(user_cache);
+    if cache_dir.is_none() {
+        table.wrong("cache_dir", "this user has no cache folder (neither XDG_CACHE_HOME nor HOME is set); name one");
+    }
+    let max_instances = u32::try_from(engine.max_instances.0).unwrap_or(u32::MAX);
+    Some(EnginePlan { cache_dir: cache_dir?, max_instances, guest_threads: engine.guest_threads.map(|Count(n)| n) })
+}
+
+/// `socklet` in the user's cache folder, as the XDG base directory specification has it.
+fn user_cache() -> Option<PathBuf> {
+    let absolute = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    let caches = absolute("XDG_CACHE_HOME").or_else(|| Some(absolute("HOME")?.join(".cache")))?;
+    Some(caches.join("socklet"))
+}

@@ -1,0 +1,276 @@
+//! Reads tables by their section: what is unknown, and what does not decode, becomes a mistake with its place.
+
+use super::{
+    environment::Environment,
+    mistake::{Mistake, Place, Problems},
+    schema::{Key, Section, Shape},
+    value::{Value, Wrong},
+};
+use std::{ops::Range, sync::Arc};
+use toml_edit::{Item, TableLike, Value as Toml};
+
+/// What is being read: the file, the environment over it, and the mistakes so far.
+#[derive(Debug)]
+pub(crate) struct Reader<'a> {
+    file: Arc<str>,
+    text: &'a str,
+    environment: &'a Environment,
+    problems: &'a Problems,
+}
+
+/// A table of a section; it may be absent from the file.
+#[derive(Clone)]
+pub(crate) struct Table<'a> {
+    reader: &'a Reader<'a>,
+    section: &'static Section,
+    /// What mistakes call it: `limits`, `plugin.chat`.
+    path: String,
+    items: Option<&'a dyn TableLike>,
+    line: usize,
+}
+
+// === impl Reader ===
+
+impl<'a> Reader<'a> {
+    pub(crate) fn new(file: Arc<str>, text: &'a str, environment: &'a Environment, problems: &'a Problems) -> Self {
+        Self { file, text, environment, problems }
+    }
+
+    /// The top level. Notes what it does not know.
+    pub(crate) fn top(&'a self, root: &'a dyn TableLike) -> Table<'a> {
+        let section = Section::find("").expect("the top level is in the list of sections");
+        let table = Table { reader: self, section, path: String::new(), items: Some(root), line: 1 };
+        table.check_names();
+        table
+    }
+
+    fn line(&self, at: Option<Range<usize>>) -> Option<usize> {
+        let before = self.text.get(..at?.start)?;
+        Some(before.bytes().filter(|byte| *byte == b'\n').count() + 1)
+    }
+}
+
+// === impl Table ===
+
+impl<'a> Table<'a> {
+    /// The tables of a section inside this one: all of `[[name]]`, the one `[name]` (absent or not), or all of `[name.NAME]`,
+    /// which come with their names.
+    pub(crate) fn inner(&self, name: &str) -> Vec<(&'a str, Self)> {
+        let section = self.child(name);
+        let path = self.join(name);
+        let item = self.items.and_then(|items| items.get(name));
+        match (section.shape, item) {
+            (Shape::Many, None) => vec![],
+            (Shape::Many, Some(Item::ArrayOfTables(tables))) => {
+                tables.iter().map(|table| ("", self.open(section, path.clone(), table, table.span(), name))).collect()
+            }
+            (Shape::Many, Some(Item::Value(Toml::Array(array)))) if array.iter().all(Toml::is_inline_table) => array
+                .iter()
+                .filter_map(Toml::as_inline_table)
+                .map(|table| ("", self.open(section, path.clone(), table, table.span(), name)))
+                .collect(),
+            (Shape::Many, Some(_)) => {
+                self.wrong(name, format!("expected tables: write {}", section.header()));
+                vec![]
+            }
+            (Shape::Named, None) => vec![],
+            (Shape::Named, Some(item)) => {
+                let Some(names) = item.as_table_like() else {
+                    self.wrong(name, format!("expected a table: write {}", section.header()));
+                    return vec![];
+                };
+                let table = |(key, item): (&'a str, &'a Item)| {
+                    let span = item.span().or_else(|| names.get_key_value(key)?.0.span());
+                    match item.as_table_like() {
+                        Some(table) => Some((key, self.open(section, format!("{path}.{key}"), table, span, name))),
+                        None => {
+                            let place = self.place_at(format!("{path}.{key}"), span);
+                            self.note(place, format!("expected a table: write {}", section.header()));
+                            None
+                        }
+                    }
+                };
+                names.iter().filter_map(table).collect()
+            }
+            (Shape::Once | Shape::Inner | Shape::Override, None) => {
+                vec![("", self.absent(name))]
+            }
+            (Shape::Once | Shape::Inner | Shape::Override, Some(item)) => match item.as_table_like() {
+                Some(table) => vec![("", self.open(section, path, table, item.span(), name))],
+                None => {
+                    self.wrong(name, format!("expected a table: write {}", section.header()));
+                    vec![("", self.absent(name))]
+                }
+            },
+        }
+    }
+
+    /// The one table of a section that is written once.
+    pub(crate) fn one(&self, name: &str) -> Self {
+        self.inner(name).pop().map(|(_, table)| table).expect("such a section has one table, absent or not")
+    }
+
+    /// The names in a section that is written once for each name, whether or not what they name is right.
+    pub(crate) fn inner_names(&self, name: &str) -> Vec<&'a str> {
+        let names = self.items.and_then(|items| items.get(name)).and_then(Item::as_table_like);
+        names.into_iter().flat_map(|names| names.iter().map(|(name, _)| name)).collect()
+    }
+
+    /// A table of a section inside this one that is not in the file.
+    pub(crate) fn absent(&self, name: &str) -> Self {
+        let section = self.child(name);
+        Self { section, path: self.join(name), items: None, ..self.clone() }
+    }
+
+    /// The value of a key: from the environment, the file, `base` or its default, in this order. None when it is needed and
+    /// missing. A mistake is noted, and stands for a key that was left out.
+    pub(crate) fn key<T: Value + Clone>(&self, name: &str, base: Option<&T>) -> Option<T> {
+        let key = self.section.key(name).expect("only keys in the list of sections are asked for");
+        let given = self.given(key);
+        let missing = given.is_none();
+        let decoded = given.and_then(|toml| match T::decode(&toml) {
+            Ok(value) => Some(value),
+            Err(wrong) => {
+                let hint = T::kind().expected();
+                let message = match wrong {
+                    Wrong::Kind => format!("expected {hint}"),
+                    Wrong::Nearly(why) => format!("{why}; expected {hint}"),
+                    Wrong::Because(why) => why,
+                };
+                self.reader.problems.add_undecoded(self.mistake(name, message));
+                None
+            }
+        });
+        let default = || {
+            let toml: Toml = key.default?.parse().expect("defaults are TOML");
+            Some(T::decode(&toml).unwrap_or_else(|wrong| unreachable!("the default of {name} is not valid: {wrong:?}")))
+        };
+        let value = decoded.or_else(|| base.cloned()).or_else(default).or_else(T::absent);
+        if value.is_none() && missing {
+            self.note(self.place_at(self.join(name), None), format!("missing; expected {}", T::kind().expected()));
+        }
+        value
+    }
+
+    /// Where a key of this table is, or its table where the key was left out.
+    pub(crate) fn place(&self, name: &str) -> Place {
+        match self.variable(name) {
+            Some((variable, _)) => Place::in_environment(variable),
+            None => self.place_at(self.join(name), self.span(name)),
+        }
+    }
+
+    /// Notes a mistake at a key.
+    pub(crate) fn wrong(&self, name: &str, message: impl Into<String>) {
+        self.reader.problems.add(self.mistake(name, message));
+    }
+
+    fn mistake(&self, name: &str, message: impl Into<String>) -> Mistake {
+        let shown = match self.variable(name) {
+            Some((_, value)) => Some(value),
+            None => self.items.and_then(|items| items.get(name)).and_then(Item::as_value).and_then(Toml::span).and_then(
+                |span| self.reader.text.get(span),
+            ),
+        };
+        Mistake::new(self.place(name), shown, message)
+    }
+
+    /// Notes a mistake of the whole table.
+    pub(crate) fn wrong_here(&self, message: impl Into<String>) {
+        self.note(self.place_at(self.path.clone(), None), message);
+    }
+
+    /// Whether a key is in the file or the environment.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.variable(name).is_some() || self.items.is_some_and(|items| items.contains_key(name))
+    }
+
+    fn child(&self, name: &str) -> &'static Section {
+        let child = self.section.children().find(|child| child.last_name() == name);
+        child.expect("only sections in the list of sections are asked for")
+    }
+
+    fn open(
+        &self,
+        section: &'static Section,
+        path: String,
+        items: &'a dyn TableLike,
+        span: Option<Range<usize>>,
+        name: &str,
+    ) -> Self {
+        // A table that exists only through its dotted keys has no place of its own.
+        let span = span.or_else(|| items.iter().find_map(|(key, _)| items.get_key_value(key)?.0.span()));
+        let line = self.reader.line(span.or_else(|| self.span(name))).unwrap_or(self.line);
+        let table = Self { reader: self.reader, section, path, items: Some(items), line };
+        table.check_names();
+        table
+    }
+
+    /// Notes the keys that the section does not have.
+    fn check_names(&self) {
+        let names = || self.section.keys().map(|key| key.name).chain(self.section.children().map(Section::last_name));
+        for (name, _) in self.items.iter().flat_map(|items| items.iter()) {
+            if names().any(|known| known == name) {
+                continue;
+            }
+            let later = self.section.later.iter().find(|(later, _)| *later == name);
+            let message = match later {
+                Some((_, what)) => format!("this version does not serve it yet: {what}; leave it out"),
+                None => unknown("key", name, names()),
+            };
+            self.note(self.place(name), message);
+        }
+    }
+
+    /// What was written for a key.
+    fn given(&self, key: &Key) -> Option<Toml> {
+        if let Some((_, text)) = self.variable(key.name) {
+            return Some(super::environment::toml(text, (key.kind)().form));
+        }
+        // A table that stands under a header of its own counts as one that stands behind an equals sign.
+        self.items?.get(key.name)?.clone().into_value().ok()
+    }
+
+    fn variable(&self, name: &str) -> Option<(&'a str, &'a str)> {
+        let key = self.section.key(name)?;
+        self.reader.environment.get(&self.section.variable(key)?)
+    }
+
+    fn span(&self, name: &str) -> Option<Range<usize>> {
+        self.items?.get_key_value(name)?.0.span()
+    }
+
+    fn place_at(&self, key: String, span: Option<Range<usize>>) -> Place {
+        Place::in_file(self.reader.file.clone(), self.reader.line(span).unwrap_or(self.line), key)
+    }
+
+    fn note(&self, place: Place, message: impl Into<String>) {
+        self.reader.problems.add(Mistake::new(place, None, message));
+    }
+
+    fn join(&self, name: &str) -> String {
+        if self.path.is_empty() { name.to_owned() } else { format!("{}.{name}", self.path) }
+    }
+}
+
+/// Says that a name is not known, which one may be meant, and which there are.
+pub(crate) fn unknown<'n>(what: &str, name: &str, known: impl Iterator<Item = &'n str>) -> String {
+    let known: Vec<_> = known.collect();
+    let there_are = match known.as_slice() {
+        [] => "there is none".to_owned(),
+        [one] => format!("there is {one}"),
+        many => format!("there are {}", many.join(", ")),
+    };
+    format!("unknown {what}{} ({there_are})", did_you_mean(name, &known))
+}
+
+/// The nearest of the known names, as a question; nothing when none is near.
+pub(crate) fn did_you_mean(name: &str, known: &[&str]) -> String {
+    known
+        .iter()
+        .map(|known| (strsim::damerau_levenshtein(&known.to_lowercase(), &name.to_lowercase()), known))
+        .filter(|(distance, known)| *distance <= 1 + known.len() / 4)
+        .min()
+        .map(|(_, near)| format!(", did you mean {near}?"))
+        .unwrap_or_default()
+}

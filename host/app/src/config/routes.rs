@@ -1,0 +1,372 @@
+//! The sections `[[route]]`: what each serves, and whether they can be told apart.
+
+use super::{
+    mistake::Place,
+    reader::{Table, unknown},
+    sections::{self, ConnectionLimits, RouteLimits},
+    words::{Instance, OriginList},
+};
+use socklet_core::{Heartbeat, InvalidHeartbeat, ListenerName, PluginName, RouteName};
+use socklet_plugin::{InstancePolicy, KeyTemplate};
+use socklet_server::{Origins, PathPattern, RouteConfig};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+/// A route to build.
+#[derive(Debug)]
+pub(crate) struct RoutePlan {
+    pub(crate) config: RouteConfig,
+    pub(crate) authenticators: Vec<PluginName>,
+    pub(crate) behavior: Option<PluginName>,
+    pub(crate) instance: InstancePolicy,
+    /// Where its authenticators are written.
+    pub(crate) authenticators_place: Place,
+    /// Where its behavior is written.
+    pub(crate) behavior_place: Place,
+    /// The path as it was written, for people.
+    pub(crate) shown_path: String,
+}
+
+/// What surrounds the routes.
+#[derive(Debug)]
+pub(super) struct Around<'a> {
+    pub(super) folder: &'a Path,
+    pub(super) send_timeout: Duration,
+    pub(super) heartbeat: &'a sections::Heartbeat,
+    pub(super) limits: &'a ConnectionLimits,
+    pub(super) listeners: &'a [ListenerName],
+    /// The plugins by name, whether or not they are right.
+    pub(super) plugins: &'a [&'a str],
+}
+
+/// The paths of a route: the pattern, what it captures, and how it is written.
+struct Paths {
+    pattern: PathPattern,
+    captures: Vec<String>,
+    shown: String,
+    name: Option<String>,
+}
+
+/// The routes. None when one of them is wrong.
+pub(super) fn routes(top: &Table<'_>, around: &Around<'_>) -> Option<Vec<RoutePlan>> {
+    let tables = top.inner("route");
+    let plans: Vec<_> = tables.iter().map(|(_, table)| route(table, around)).collect();
+    for (index, plan) in plans.iter().enumerate() {
+        let Some(plan) = plan else { continue };
+        let (_, table) = &tables[index];
+        for earlier in plans[..index].iter().flatten() {
+            let (config, other) = (&plan.config, &earlier.config);
+            if (&config.tenant, &config.name) == (&other.tenant, &other.name) {
+                table.wrong("name", format!("the tenant {} has another route {}; name one of them", other.tenant, other.name));
+            }
+            if config.conflicts_with(other) {
+                table.wrong_here(format!(
+                    "cannot be told apart from the route {} at line {}: the same requests fit both",
+                    other.name,
+                    earlier.behavior_place.line().unwrap_or_default(),
+                ));
+            }
+        }
+    }
+    plans.into_iter().collect()
+}
+
+/// A heartbeat of a section; what cannot be becomes a mistake.
+pub(super) fn heartbeat(table: &Table<'_>, section: &sections::Heartbeat) -> Option<Heartbeat> {
+    let heartbeat = Heartbeat::new(section.interval, section.message.as_str());
+    if let Err(error) = &heartbeat {
+        let key = match error {
+            InvalidHeartbeat::Interval(_) => "interval",
+            InvalidHeartbeat::Payload(_) => "message",
+        };
+        table.wrong(key, error.to_string());
+    }
+    heartbeat.ok()
+}
+
+fn route(table: &Table<'_>, around: &Around<'_>) -> Option<RoutePlan> {
+    let heartbeat_table = table.one("heartbeat");
+    let heartbeat_section = sections::Heartbeat::read(&heartbeat_table, Some(around.heartbeat));
+    let limits_table = table.one("limits");
+    let limits = ConnectionLimits::read(&limits_table, Some(around.limits));
+    let route_limits = RouteLimits::read(&limits_table, None);
+    let route = sections::Route::read(table, None)?;
+    let (heartbeat_section, limits, route_limits) = (heartbeat_section?, limits?, route_limits?);
+    let heartbeat = heartbeat(&heartbeat_table, &heartbeat_section);
+
+    let paths = paths(table, &route);
+    let name = name(table, &route, paths.as_ref());
+    references(table, &route, around);
+    let hosts = hosts(table, &route);
+    let headers = headers(table, &route);
+    let origins = origins(table, &route);
+    subprotocols(table, &route);
+    let files = files(table, &route, around.folder);
+    let instance = instance(table, &route, paths.as_ref());
+    if route.behavior.is_none() {
+        without_behavior(table, &route);
+    }
+
+    let paths = paths?;
+    Some(RoutePlan {
+        config: RouteConfig {
+            tenant: route.tenant,
+            name: name?,
+            listeners: route.listener,
+            hosts,
+            path: paths.pattern,
+            headers,
+            origins: origins?,
+            subprotocols: route.subprotocols,
+            limits: connection_limits(
+                &limits,
+                &route_limits,
+                route.send_timeout.unwrap_or(around.send_timeout),
+                heartbeat_section.pong_timeout,
+            ),
+            heartbeat: heartbeat?,
+            files,
+        },
+        authenticators: route.authenticators,
+        behavior: route.behavior,
+        instance: instance?,
+        authenticators_place: table.place("authenticators"),
+        behavior_place: table.place("behavior"),
+        shown_path: paths.shown,
+    })
+}
+
+fn connection_limits(
+    limits: &ConnectionLimits,
+    route: &RouteLimits,
+    send_timeout: Duration,
+    pong_timeout: Duration,
+) -> socklet_server::ConnectionLimits {
+    socklet_server::ConnectionLimits {
+        max_message_size: limits.max_message_size.0,
+        max_frame_size: limits.max_frame_size.0.unwrap_or(limits.max_message_size).0,
+        max_fragments: limits.max_fragments.0,
+        control_frame_rate: limits.control_frame_rate,
+        messages_per_second: limits.messages_per_second.0,
+        bytes_per_second: limits.bytes_per_second.0.map(|size| size.0 as u64),
+        send_queue_max_bytes: limits.send_queue_max_bytes.0,
+        slow_consumer: limits.slow_consumer,
+        send_timeout,
+        close_timeout: limits.close_timeout,
+        pong_timeout,
+        idle_timeout: limits.idle_timeout.0,
+        max_lifetime: limits.max_lifetime.0,
+        max_connections: route.max_connections.0.map(|count| count.0),
+    }
+}
+
+/// The one of `path`, `path_regex` and `default` that the route has.
+fn paths(table: &Table<'_>, route: &sections::Route) -> Option<Paths> {
+    const WHICH: &str = "write one of path, path_regex and default = true";
+    let written: Vec<_> = ["path", "path_regex", "default"].into_iter().filter(|key| table.has(key)).collect();
+    match (&route.path, &route.path_regex, route.default) {
+        (Some(path), None, false) => match PathPattern::parse(path) {
+            Ok(pattern) => Some(Paths {
+                captures: captures(path),
+                shown: path.clone(),
+                name: Some(name_of(path)),
+                pattern,
+            }),
+            Err(error) => {
+                table.wrong("path", error.to_string());
+                None
+            }
+        },
+        (None, Some(regex), false) => match (PathPattern::regex(regex), regex::Regex::new(regex)) {
+            (Ok(pattern), Ok(parsed)) => Some(Paths {
+                captures: parsed.capture_names().flatten().map(str::to_owned).collect(),
+                shown: format!("~{regex}"),
+                name: None,
+                pattern,
+            }),
+            (Err(error), _) => {
+                table.wrong("path_regex", error.to_string());
+                None
+            }
+            (_, Err(error)) => {
+                table.wrong("path_regex", error.to_string().replace('\n', " "));
+                None
+            }
+        },
+        (None, None, true) => Some(Paths {
+            pattern: PathPattern::default(),
+            captures: vec![],
+            shown: "/…".to_owned(),
+            name: Some("default".to_owned()),
+        }),
+        (None, None, false) => {
+            // A path that is written but wrong was noted where it is.
+            if written.iter().all(|key| *key == "default") {
+                table.wrong_here(format!("it has no path: {WHICH}"));
+            }
+            None
+        }
+        _ => {
+            table.wrong(written.last()?, format!("{WHICH}, not {}", written.join(" and ")));
+            None
+        }
+    }
+}
+
+/// The names in `/chat/{room}/{*rest}`.
+fn captures(path: &str) -> Vec<String> {
+    let name = |part: &str| Some(part.split_once('}')?.0.trim_start_matches('*').to_owned());
+    path.replace("{{", "").split('{').skip(1).filter_map(name).collect()
+}
+
+/// The name of a route without one: its path in the letters of names.
+fn name_of(path: &str) -> String {
+    let words = path.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').filter(|word| !word.is_empty());
+    let mut name = words.collect::<Vec<_>>().join("-").to_ascii_lowercase();
+    name.truncate(63);
+    if name.is_empty() { "root".to_owned() } else { name }
+}
+
+fn name(table: &Table<'_>, route: &sections::Route, paths: Option<&Paths>) -> Option<RouteName> {
+    if route.name.is_some() {
+        return route.name.clone();
+    }
+    let Some(name) = &paths?.name else {
+        table.wrong("name", "missing; a route with path_regex needs one");
+        return None;
+    };
+    name.parse().ok()
+}
+
+/// Notes what refers to nothing.
+fn references(table: &Table<'_>, route: &sections::Route, around: &Around<'_>) {
+    for name in route.listener.iter().filter(|name| !around.listeners.contains(name)) {
+        let known = around.listeners.iter().map(ListenerName::as_str);
+        table.wrong("listener", unknown(&format!("listener {name}"), name.as_str(), known));
+    }
+    let check = |key, name: &PluginName| {
+        if !around.plugins.contains(&name.as_str()) {
+            let known = around.plugins.iter().copied();
+            table.wrong(key, unknown(&format!("plugin {name}"), name.as_str(), known));
+        }
+    };
+    route.behavior.iter().for_each(|name| check("behavior", name));
+    route.authenticators.iter().for_each(|name| check("authenticators", name));
+    if let Some(twice) = twice(&route.authenticators) {
+        table.wrong("authenticators", format!("{twice} is in it twice"));
+    }
+}
+
+/// Notes what has no meaning without a behavior.
+fn without_behavior(table: &Table<'_>, route: &sections::Route) {
+    if table.has("behavior") {
+        return; // it is there and wrong, and that was noted
+    }
+    if route.files.is_none() && !table.has("static") {
+        table.wrong_here("it serves nothing: write behavior, static, or both");
+    }
+    for key in ["authenticators", "instance", "subprotocols", "allowed_origins"] {
+        if table.has(key) {
+            table.wrong(key, "this is about WebSockets, and the route has no behavior to serve them");
+        }
+    }
+}
+
+fn hosts(table: &Table<'_>, route: &sections::Route) -> Vec<String> {
+    for host in &route.host {
+        let name = host.strip_prefix("*.").unwrap_or(host);
+        let literal = name.starts_with('[') && name.ends_with(']');
+        let valid = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+        if !literal && (name.is_empty() || !name.chars().all(valid)) {
+            table.wrong("host", format!("{host:?} is not a host; write it without scheme and port, such as \"example.com\" or \"*.example.com\""));
+        }
+    }
+    route.host.iter().map(|host| host.to_ascii_lowercase()).collect()
+}
+
+fn headers(table: &Table<'_>, route: &sections::Route) -> Vec<(String, String)> {
+    for (name, value) in &route.headers.0 {
+        if http::HeaderName::from_bytes(name.as_bytes()).is_err() || http::HeaderValue::from_str(value).is_err() {
+            table.wrong("headers", format!("{name:?} = {value:?} is not a header field"));
+        }
+    }
+    route.headers.0.iter().map(|(name, value)| (name.to_ascii_lowercase(), value.clone())).collect()
+}
+
+fn origins(table: &Table<'_>, route: &sections::Route) -> Option<Origins> {
+    match &route.allowed_origins {
+        None => Some(Origins::SameOrigin),
+        Some(OriginList::Any) => Some(Origins::Any),
+        Some(OriginList::List(list)) => match Origins::list(list) {
+            Ok(origins) => Some(origins),
+            Err(error) => {
+                table.wrong("allowed_origins", error.to_string());
+                None
+            }
+        },
+    }
+}
+
+fn subprotocols(table: &Table<'_>, route: &sections::Route) {
+    // RFC 6455, section 4.1: a token, as header names are.
+    for name in route.subprotocols.iter().filter(|name| http::HeaderName::from_bytes(name.as_bytes()).is_err()) {
+        table.wrong("subprotocols", format!("{name:?} is not a subprotocol: no spaces, no separators, not empty"));
+    }
+    if let Some(twice) = twice(&route.subprotocols) {
+        table.wrong("subprotocols", format!("{twice} is in it twice"));
+    }
+}
+
+fn files(table: &Table<'_>, route: &sections::Route, folder: &Path) -> Option<PathBuf> {
+    let path = folder.join(route.files.as_ref()?);
+    if !path.is_dir() {
+        table.wrong("static", format!("there is no folder {}", path.display()));
+    }
+    Some(path)
+}
+
+fn instance(table: &Table<'_>, route: &sections::Route, paths: Option<&Paths>) -> Option<InstancePolicy> {
+    let template = match &route.instance {
+        Instance::Connection => return Some(InstancePolicy::Connection),
+        Instance::Shared => return Some(InstancePolicy::Shared),
+        Instance::Key(template) => template,
+    };
+    let key = match KeyTemplate::parse(template) {
+        Ok(key) => key,
+        Err(error) => {
+            table.wrong("instance", error.to_string());
+            return None;
+        }
+    };
+    let captures = &paths?.captures;
+    for name in key.captures().filter(|name| !captures.iter().any(|capture| capture == name)) {
+        let known = captures.iter().map(String::as_str);
+        table.wrong("instance", format!("the path does not capture it: {}", unknown(&format!("capture {name}"), name, known)));
+    }
+    Some(InstancePolicy::Key(key))
+}
+
+/// Something that is in a list twice.
+fn twice<T: PartialEq>(list: &[T]) -> Option<&T> {
+    list.iter().enumerate().find(|(index, item)| list[..*index].contains(item)).map(|(_, item)| item)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_name_their_routes_and_captures() {
+        for (path, name, expected) in [
+            ("/", "root", &[][..]),
+            ("/chat/{room}", "chat-room", &["room"]),
+            ("/Files/{*rest}", "files-rest", &["rest"]),
+            ("/a/{b}/c/{d}", "a-b-c-d", &["b", "d"]),
+        ] {
+            assert_eq!(name_of(path), name);
+            assert_eq!(captures(path), expected);
+        }
+    }
+}

@@ -1,0 +1,274 @@
+//! Every section and key of a configuration: the only list of them.
+
+use super::{
+    schema::{Section, Shape, section},
+    value::{Count, Limit, Pairs, Settings, Size},
+    words::{Digest, Filter, Format, Instance, OriginList, Source},
+};
+use socklet_core::{ListenerName, PluginName, RouteName, TenantName};
+use socklet_server::{Bind, Rate, SlowConsumer};
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
+
+/// Every section, in the order of the documentation.
+pub(crate) const SECTIONS: &[Section] = &[
+    Section {
+        name: "",
+        shape: Shape::Once,
+        doc: Top::DOC,
+        keys: &[Top::KEYS],
+        later: &[("tenant", "quotas of tenants"), ("admin", "the admin API"), ("cluster", "clustering")],
+    },
+    Section {
+        name: "listener",
+        shape: Shape::Many,
+        doc: Listener::DOC,
+        keys: &[Listener::KEYS],
+        later: &[
+            ("tls", "TLS (let a proxy in front of the server do it)"),
+            ("proxy_protocol", "the PROXY protocol"),
+            ("trusted_proxies", "trusted proxies"),
+            ("real_ip_header", "client addresses from a header"),
+        ],
+    },
+    Section {
+        name: "route",
+        shape: Shape::Many,
+        doc: Route::DOC,
+        keys: &[Route::KEYS],
+        later: &[("compression", "compression"), ("hibernate_after", "hibernation")],
+    },
+    Section {
+        name: "route.limits",
+        shape: Shape::Override,
+        doc: " Limits of the route's connections. What is left out is as in `[limits]`.",
+        keys: &[ConnectionLimits::KEYS, RouteLimits::KEYS],
+        later: &[("max_inflated_ratio", "compression")],
+    },
+    Section {
+        name: "route.heartbeat",
+        shape: Shape::Override,
+        doc: " The route's heartbeat. What is left out is as in `[heartbeat]`.",
+        keys: &[Heartbeat::KEYS],
+        later: &[],
+    },
+    Section { name: "plugin", shape: Shape::Named, doc: Plugin::DOC, keys: &[Plugin::KEYS], later: &[] },
+    Section {
+        name: "plugin.grants",
+        shape: Shape::Inner,
+        doc: Grants::DOC,
+        keys: &[Grants::KEYS],
+        later: &[("http", "outgoing HTTP"), ("keyvalue", "key-value stores")],
+    },
+    Section { name: "heartbeat", shape: Shape::Once, doc: Heartbeat::DOC, keys: &[Heartbeat::KEYS], later: &[] },
+    Section {
+        name: "limits",
+        shape: Shape::Once,
+        doc: " What clients may do: of each connection, unless its route says otherwise, and of the node.",
+        keys: &[ConnectionLimits::KEYS, NodeLimits::KEYS],
+        later: &[("max_inflated_ratio", "compression")],
+    },
+    Section {
+        name: "drain",
+        shape: Shape::Once,
+        doc: Drain::DOC,
+        keys: &[Drain::KEYS],
+        later: &[("close_code", "another close code than 1012")],
+    },
+    Section { name: "ops", shape: Shape::Once, doc: Ops::DOC, keys: &[Ops::KEYS], later: &[] },
+    Section { name: "log", shape: Shape::Once, doc: Log::DOC, keys: &[Log::KEYS], later: &[] },
+    Section { name: "engine", shape: Shape::Once, doc: Engine::DOC, keys: &[Engine::KEYS], later: &[] },
+];
+
+section! {
+    /// What stands above the first section.
+    Top {
+        /// How long output may wait for a client to read it; then the connection ends.
+        send_timeout: Duration = "30s";
+    }
+}
+
+section! {
+    /// A socket that accepts connections. Without any there is one with the defaults.
+    Listener {
+        /// Its name: what routes and logs call it.
+        name: ListenerName = "default";
+        /// An address and port, `:PORT` for every address of the machine, or `unix:` and a path.
+        bind: Bind = "127.0.0.1:8080";
+    }
+}
+
+section! {
+    /// What is served where. The most exact path wins; `default` comes last.
+    Route {
+        /// Who it belongs to. Plugins reach connections of their own tenant's route only.
+        tenant: TenantName = "default";
+        /// Its name, unique within the tenant. Left out, it comes from the path: `/chat/{room}` is `chat-room`, `/` is `root`.
+        name: Option<RouteName> => "chat";
+        /// The listeners that serve it; none means all.
+        listener: Vec<ListenerName> = [];
+        /// The hosts that it serves, such as `example.com` or `*.example.com`; none means all.
+        host: Vec<String> = [];
+        /// The path: exact, with captures such as `{room}`, or with a rest such as `{*rest}`.
+        path: Option<String> => "/chat/{room}";
+        /// The path as a regular expression for the whole of it; named groups are captures.
+        path_regex: Option<String> => "/v[0-9]+/(?<room>[a-z]+)";
+        /// Whether it serves every path that no other route serves.
+        default: bool = false;
+        /// Header fields that a request must carry, all of them.
+        headers: Pairs = {};
+        /// The plugins that decide who may connect, asked in this order; none means everybody.
+        authenticators: Vec<PluginName> = [];
+        /// The plugin that serves the connections.
+        behavior: Option<PluginName> => "chat";
+        /// Who shares an instance of the behavior: `"connection"` nobody, `"shared"` all connections of the route, `{ key = "{room}" }` those with the same captures.
+        instance: Instance = "connection";
+        /// The subprotocols that the server picks from where the plugin does not choose, most wanted first.
+        subprotocols: Vec<String> = [];
+        /// The web pages that may connect: origins such as `https://app.example` or `https://*.example`, or `"*"` for all. Left out: pages of the same origin.
+        allowed_origins: Option<OriginList> => ["https://app.example"];
+        /// A folder of plain files to serve beside the sockets.
+        files as "static": Option<PathBuf> => "page";
+        /// The route's own `send_timeout`.
+        send_timeout: Option<Duration> => "30s";
+    }
+}
+
+section! {
+    /// A WebAssembly component that routes refer to by its name.
+    Plugin {
+        /// The file.
+        source: Source => "file:plugins/chat.wasm";
+        /// The digest that the file must have.
+        digest: Option<Digest> => "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+        /// What the plugin reads: texts as they are, everything else as JSON.
+        settings: Settings = {};
+        /// The longest that a call may compute. Left out: 100ms for a behavior, 2s for an authenticator.
+        timeout: Option<Duration> => "100ms";
+        /// The longest that a call may take in all, waiting included. Left out: 30s for a behavior, 5s for an authenticator.
+        wait_timeout: Option<Duration> => "30s";
+        /// The most memory of an instance.
+        memory_max: Size = "64MiB";
+        /// Whether an instance keeps nothing between events.
+        stateless: bool = false;
+    }
+}
+
+section! {
+    /// What the plugin may reach beside its own connections. Nothing unless it stands here.
+    Grants {
+        /// Whether a behavior sees the header fields `authorization`, `proxy-authorization` and `cookie`.
+        credentials: bool = false;
+    }
+}
+
+section! {
+    /// The ping to connections that were idle in both directions. Plugins can change interval and message at run time.
+    Heartbeat {
+        /// How long a connection is idle before a ping: 1s to 1d.
+        interval: Duration = "20s";
+        /// What the ping carries: at most 125 bytes.
+        message: String = "heartbeat";
+        /// How long a ping may go unanswered before the connection is closed with 1008.
+        pong_timeout: Duration = "10s";
+    }
+}
+
+section! {
+    /// What one connection may do.
+    ConnectionLimits {
+        /// The largest message, its fragments together; over it 1009.
+        max_message_size: Size = "64KiB";
+        /// The largest frame; over it 1009. `"none"`: as `max_message_size`.
+        max_frame_size: Limit<Size> = "none";
+        /// The most fragments of a message; over it 1008.
+        max_fragments: Count = 1_024;
+        /// How fast pings and pongs may arrive; over it 1008.
+        control_frame_rate: Rate = "100/s";
+        /// How fast messages may arrive; over it 1008.
+        messages_per_second: Limit<Rate> = "none";
+        /// How many bytes of messages may arrive in a second; over it 1008.
+        bytes_per_second: Limit<Size> = "none";
+        /// The most bytes that wait to be written to a client.
+        send_queue_max_bytes: Size = "1MiB";
+        /// What happens when they are more: `"close"` closes the connection with 1013.
+        slow_consumer: SlowConsumer = "close";
+        /// How long the closing handshake may take.
+        close_timeout: Duration = "5s";
+        /// How long a connection may live without a message in either direction; then 1001.
+        idle_timeout: Limit<Duration> = "none";
+        /// How long a connection may live; then 1001.
+        max_lifetime: Limit<Duration> = "none";
+    }
+}
+
+section! {
+    /// What clients may do to the node.
+    NodeLimits {
+        /// The most connections of the node; over it 503.
+        max_connections: Count = 10_000;
+        /// The most sockets from one client address; over it 429.
+        max_connections_per_ip: Limit<Count> = "none";
+        /// How fast one client address may open connections; over it 429.
+        connection_rate: Limit<Rate> = "none";
+        /// From accept to 101; also the longest that a plain HTTP connection may wait for its next request.
+        handshake_timeout: Duration = "10s";
+        /// The largest request head; over it 431.
+        max_header_bytes: Size = "16KiB";
+        /// The most header fields of a request; over it 431.
+        max_headers: Count = 100;
+    }
+}
+
+section! {
+    /// What only a route can limit.
+    RouteLimits {
+        /// The most connections of the route; over it 503.
+        max_connections: Limit<Count> = "none";
+    }
+}
+
+section! {
+    /// How the server stops: connections are closed with 1012 in batches, so that not all come back at once.
+    Drain {
+        /// How long it may take; what is left then is cut off.
+        timeout: Duration = "30s";
+        /// How many connections are closed at a time.
+        batch: Count = 100;
+        /// The pause between two batches.
+        interval: Duration = "100ms";
+    }
+}
+
+section! {
+    /// The listener of operators: `/healthz`, `/readyz` and `/metrics`. Left out, there is none.
+    Ops {
+        /// Its address. Keep it away from the public.
+        bind: Option<SocketAddr> => "127.0.0.1:9090";
+    }
+}
+
+section! {
+    /// The log, on the standard error output.
+    Log {
+        /// What is logged: `error`, `warn`, `info`, `debug` or `trace`, also by module: `info,socklet_plugin=debug`.
+        level: Filter = "info";
+        /// Lines for people, or one JSON object a line.
+        format: Format = "text";
+        /// Header fields whose values are never logged.
+        mask_headers: Vec<String> = ["authorization", "cookie", "proxy-authorization", "sec-websocket-key", "sec-websocket-protocol", "x-api-key"];
+        /// Query parameters whose values are never logged.
+        mask_query: Vec<String> = ["access_token", "api_key", "apikey", "auth", "jwt", "key", "password", "secret", "sig", "token"];
+    }
+}
+
+section! {
+    /// The engine that runs plugins.
+    Engine {
+        /// A private folder for compiled plugins. Left out: `socklet` in the user's cache folder.
+        cache_dir: Option<PathBuf> => "/var/cache/socklet";
+        /// The most instances at a time.
+        max_instances: Count = 10_000;
+        /// The threads for plugins that compute for long. Left out: one for each core.
+        guest_threads: Option<Count> => 2;
+    }
+}

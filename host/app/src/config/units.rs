@@ -1,0 +1,102 @@
+//! Durations and sizes as people write them: `"25s"`, `"64KiB"`.
+
+use std::time::Duration;
+
+/// Units of time, largest first: the one that divides is the one that is printed.
+const TIMES: [(&str, u64); 5] = [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1_000), ("ms", 1)];
+
+/// Units of size, largest first.
+const SIZES: [(&str, u64); 4] = [("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10), ("B", 1)];
+
+/// Reads a duration: whole numbers with `ms`, `s`, `m`, `h` or `d`, at least 1 ms, at most 10 years.
+///
+/// # Errors
+///
+/// When it is not one; the text completes "…: ".
+pub(crate) fn parse_duration(text: &str) -> Result<Duration, String> {
+    let millis = parse(text, &TIMES)?;
+    match millis {
+        0 => Err("zero is not a time to wait".to_owned()),
+        1..=315_360_000_000 => Ok(Duration::from_millis(millis)),
+        _ => Err("longer than ten years".to_owned()),
+    }
+}
+
+/// Writes a duration of whole milliseconds so that [`parse_duration`] reads it back.
+pub(crate) fn duration(duration: Duration) -> String {
+    print(u64::try_from(duration.as_millis()).unwrap_or(u64::MAX), &TIMES)
+}
+
+/// Reads a size: a whole number of bytes with `B`, `KiB`, `MiB` or `GiB`, at least 1.
+///
+/// # Errors
+///
+/// When it is not one; the text completes "…: ".
+pub(crate) fn parse_size(text: &str) -> Result<usize, String> {
+    match parse(text, &SIZES)? {
+        0 => Err("zero bytes hold nothing".to_owned()),
+        bytes => usize::try_from(bytes).map_err(|_| "too large for this machine".to_owned()),
+    }
+}
+
+/// Writes a size so that [`parse_size`] reads it back.
+pub(crate) fn size(bytes: usize) -> String {
+    print(bytes as u64, &SIZES)
+}
+
+fn parse(text: &str, units: &[(&str, u64)]) -> Result<u64, String> {
+    let digits = text.len() - text.trim_start_matches(|c: char| c.is_ascii_digit()).len();
+    let (number, unit) = text.split_at(digits);
+    let names = || units.iter().rev().map(|(name, _)| *name).collect::<Vec<_>>().join(", ");
+    if number.is_empty() {
+        return Err("no whole number in front".to_owned());
+    }
+    let Some((_, factor)) = units.iter().find(|(name, _)| *name == unit.trim_start()) else {
+        return Err(match unit {
+            "" => format!("no unit (there are {})", names()),
+            unit => format!("no such unit: {} (there are {})", unit.trim(), names()),
+        });
+    };
+    number.parse::<u64>().ok().and_then(|number| number.checked_mul(*factor)).ok_or_else(|| "too large".to_owned())
+}
+
+fn print(value: u64, units: &[(&str, u64)]) -> String {
+    let (name, factor) = units.iter().find(|(_, factor)| value > 0 && value % factor == 0).unwrap_or(&units[units.len() - 1]);
+    format!("{}{name}", value / factor)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_go_both_ways() {
+        for (text, millis) in [("1ms", 1), ("25s", 25_000), ("5m", 300_000), ("36h", 129_600_000), ("2d", 172_800_000)] {
+            let parsed = parse_duration(text).unwrap();
+            assert_eq!(parsed, Duration::from_millis(millis));
+            assert_eq!(duration(parsed), text);
+        }
+        assert_eq!(duration(parse_duration("90 s").unwrap()), "90s");
+    }
+
+    #[test]
+    fn durations_that_are_none() {
+        assert_eq!(parse_duration("25").unwrap_err(), "no unit (there are ms, s, m, h, d)");
+        assert_eq!(parse_duration("25 sec").unwrap_err(), "no such unit: sec (there are ms, s, m, h, d)");
+        for bad in ["", "s", "0s", "-1s", "1.5s", "99999999999999999999s", "4000000d", "1s2"] {
+            assert!(parse_duration(bad).is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn sizes_go_both_ways() {
+        for (text, bytes) in [("1B", 1), ("1000B", 1000), ("64KiB", 65_536), ("1MiB", 1 << 20), ("3GiB", 3 << 30)] {
+            assert_eq!(parse_size(text).unwrap(), bytes);
+            assert_eq!(size(bytes), text);
+        }
+        assert_eq!(parse_size("64KB").unwrap_err(), "no such unit: KB (there are B, KiB, MiB, GiB)");
+        for bad in ["", "64", "0KiB", "64 kib", "99999999999GiB"] {
+            assert!(parse_size(bad).is_err(), "{bad:?}");
+        }
+    }
+}

@@ -1,0 +1,168 @@
+//! Kinds of values that have a meaning in Socklet: names, addresses, rates, plugin sources, log filters.
+
+use super::value::{Form, Kind, Value, Wrong, choice_kind, text_kinds};
+use socklet_core::{ListenerName, PluginName, RouteName, TenantName};
+use socklet_server::{Bind, Rate, SlowConsumer};
+use std::path::PathBuf;
+use toml_edit::Value as Toml;
+use tracing_subscriber::EnvFilter;
+
+/// Where a plugin comes from: `file:` and a path.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Source(pub(crate) PathBuf);
+
+/// A digest: `sha256:` and 64 hexadecimal digits.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Digest(pub(crate) String);
+
+/// What is logged. Known to be a filter.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Filter(pub(crate) String);
+
+/// How log lines look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Format {
+    /// For people.
+    Text,
+    /// One object a line.
+    Json,
+}
+
+/// Who shares an instance, as it was written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Instance {
+    /// Nobody.
+    Connection,
+    /// All connections of the route.
+    Shared,
+    /// The connections for which this template is the same.
+    Key(String),
+}
+
+/// The web pages that may connect, as it was written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum OriginList {
+    /// All.
+    Any,
+    /// These origins.
+    List(Vec<String>),
+}
+
+const NAME: &str = "a name of 1 to 63 of a-z, 0-9, '-' and '_'";
+
+fn name<T: std::str::FromStr>(text: &str) -> Result<T, String> {
+    text.parse().map_err(|_| "not a name".to_owned())
+}
+
+text_kinds! {
+    TenantName: "name", NAME, name;
+    RouteName: "name", NAME, name;
+    ListenerName: "name", NAME, name;
+    PluginName: "name", NAME, name;
+    Bind: "address", "an address such as \"127.0.0.1:8080\", \"[::1]:8080\", \":8080\" or \"unix:/run/socklet.sock\"",
+        |s| s.parse().map_err(|_| "not an address".to_owned());
+    Rate: "rate", "a rate such as \"100/s\" or \"60/m\"", |s| s.parse().map_err(|_| "not a rate".to_owned());
+    Source: "plugin file", "\"file:\" and a path, from the folder of the configuration file", |s| match s.strip_prefix("file:") {
+        Some("") => Err("the path is empty".to_owned()),
+        Some(path) => Ok(Self(path.into())),
+        None => Err("plugins come from files".to_owned()),
+    };
+    Digest: "digest", "\"sha256:\" and 64 hexadecimal digits", |s| match s.strip_prefix("sha256:") {
+        Some(hex) if hex.len() == 64 && hex.bytes().all(|b| b.is_ascii_hexdigit()) => Ok(Self(s.to_ascii_lowercase())),
+        _ => Err("not a digest".to_owned()),
+    };
+    Filter: "log filter", "error, warn, info, debug or trace, or a list such as \"info,socklet_plugin=debug\"", filter;
+}
+
+choice_kind!(Format: "word", "\"text\" or \"json\"", "text" => Text, "json" => Json);
+choice_kind!(SlowConsumer: "word", "\"close\"", "close" => Close; later "drop-newest", "drop-oldest");
+
+impl Value for Instance {
+    fn kind() -> Kind {
+        let hint = "\"connection\", \"shared\" or { key = \"{capture}\" }";
+        Kind::new("instance policy", hint, Form::TextOrTable)
+    }
+
+    fn decode(toml: &Toml) -> Result<Self, Wrong> {
+        match toml.as_str() {
+            Some("connection") => return Ok(Self::Connection),
+            Some("shared") => return Ok(Self::Shared),
+            Some("event") => return Err(Wrong::Because("this version does not serve the policy event yet".to_owned())),
+            _ => {}
+        }
+        let table = toml.as_inline_table().filter(|table| table.len() == 1).ok_or(Wrong::Kind)?;
+        let key = table.get("key").and_then(Toml::as_str).ok_or(Wrong::Kind)?;
+        Ok(Self::Key(key.to_owned()))
+    }
+}
+
+impl Value for OriginList {
+    fn kind() -> Kind {
+        let hint = "\"*\", or origins such as [\"https://app.example\", \"https://*.example\"]";
+        Kind::new("origins", hint, Form::List)
+    }
+
+    fn decode(toml: &Toml) -> Result<Self, Wrong> {
+        match Vec::<String>::decode(toml)?.as_slice() {
+            [] => Err(Wrong::Nearly("no page could connect".to_owned())),
+            [all] if all == "*" => Ok(Self::Any),
+            list => Ok(Self::List(list.to_vec())),
+        }
+    }
+}
+
+/// Checks that every part is a level or names one: a bare word would silently mean a module at its most talkative.
+fn filter(text: &str) -> Result<Filter, String> {
+    const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
+    if let Some(part) = text.split(',').find(|part| !LEVELS.contains(&part.trim()) && !part.contains('=')) {
+        return Err(format!("{part:?} is not a level"));
+    }
+    match EnvFilter::builder().parse(text) {
+        Ok(_) => Ok(Filter(text.to_owned())),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn decode<T: Value>(toml: &str) -> Result<T, Wrong> {
+        T::decode(&toml.parse().unwrap())
+    }
+
+    #[test]
+    fn instances() {
+        assert_eq!(decode::<Instance>("\"shared\"").unwrap(), Instance::Shared);
+        assert_eq!(decode::<Instance>("{ key = \"{room}\" }").unwrap(), Instance::Key("{room}".to_owned()));
+        for bad in ["\"room\"", "{ key = 1 }", "{ key = \"{a}\", more = 1 }", "{}"] {
+            assert_eq!(decode::<Instance>(bad), Err(Wrong::Kind), "{bad}");
+        }
+        assert!(matches!(decode::<Instance>("\"event\""), Err(Wrong::Because(_))));
+    }
+
+    #[test]
+    fn filters() {
+        for good in ["info", "warn,socklet=debug", "off"] {
+            assert_eq!(filter(good).unwrap().0, good);
+        }
+        for bad in ["", "inof", "info,socklet", "socklet=loud"] {
+            assert!(filter(bad).is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn digests_and_sources() {
+        assert!(decode::<Digest>(&format!("\"sha256:{}\"", "A0".repeat(32))).is_ok());
+        assert!(matches!(decode::<Digest>("\"sha256:ab\""), Err(Wrong::Nearly(_))));
+        assert_eq!(decode::<Source>("\"file:a/b.wasm\"").unwrap(), Source("a/b.wasm".into()));
+        assert!(decode::<Source>("\"https://a.example/b.wasm\"").is_err());
+    }
+
+    #[test]
+    fn policies_of_later_versions_are_refused() {
+        assert!(decode::<SlowConsumer>("\"close\"").is_ok());
+        assert!(matches!(decode::<SlowConsumer>("\"drop-oldest\""), Err(Wrong::Because(_))));
+        assert!(matches!(decode::<SlowConsumer>("\"stop\""), Err(Wrong::Kind)));
+    }
+}
