@@ -121,7 +121,10 @@ impl Reporter {
             "attachment" if rest.is_empty() => Ok(json!(String::from_utf8_lossy(&me.attachment()))),
             "attachment" => Ok(json!(String::from_utf8_lossy(&connection(rest)?.attachment()))),
             "subscribe" => done(me.subscribe(rest)),
-            "unsubscribe" => done::<String>(Ok(me.unsubscribe(rest))),
+            "unsubscribe" => {
+                me.unsubscribe(rest);
+                Ok(Value::Null)
+            }
             "publish" => Ok(json!(topics::publish(first, second, None))),
             "publish-but-me" => Ok(json!(topics::publish(first, second, Some(me)))),
             "subscribers" => Ok(json!(ids(topics::subscribers(rest)))),

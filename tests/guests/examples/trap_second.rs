@@ -10,7 +10,7 @@ struct Guest {
 impl Behavior for Guest {
     fn on_message(&mut self, connection: Connection, message: Message) -> Result<(), Close> {
         self.messages += 1;
-        if self.messages % 2 == 0 { guests::trap() } else { guests::echo(connection, message) }
+        if self.messages.is_multiple_of(2) { guests::trap() } else { guests::echo(connection, message) }
     }
 }
 
