@@ -1,7 +1,8 @@
 //! What the guests share: births and obituaries, so that a test can count hooks from outside.
 //!
 //! Every behavior here is wrapped in [`Observed`]: `on_open` publishes `{"opened":ID}` to the topic `births`, `on_close` publishes
-//! an obituary to the topic `obituaries`, and the texts `watch` and `watch-births` subscribe their sender.
+//! an obituary to the topic `obituaries`, and the texts `watch` and `watch-births` subscribe their sender. A connection that came
+//! with the query `watch` is an observer: it gets both topics, and the guest never hears of it.
 
 use serde_json::{Value, json};
 use socklet_sdk::{
@@ -9,6 +10,8 @@ use socklet_sdk::{
     Response, State, TimerEvents, topics,
 };
 use std::error::Error;
+
+const OBSERVER: &[u8] = b"observer";
 
 /// A behavior, watched.
 #[derive(Debug, Default)]
@@ -26,17 +29,29 @@ impl<T: Behavior> Behavior for Observed<T> {
 
     fn on_upgrade(&mut self, request: Request, principal: Option<Principal>) -> Result<Acceptance, Response> {
         self.calls += 1;
+        if request.query.as_deref() == Some("watch") {
+            request.connection().set_attachment(OBSERVER).map_err(Response::internal_error)?;
+            return Ok(Acceptance::default());
+        }
         self.guest.on_upgrade(request, principal)
     }
 
     fn on_open(&mut self, connection: Connection) -> Result<(), Close> {
         self.calls += 1;
         topics::publish("births", json!({ "opened": connection.id() }).to_string(), None);
+        if is_observer(connection) {
+            connection.subscribe("births")?;
+            connection.subscribe("obituaries")?;
+            return Ok(connection.send("watching")?);
+        }
         self.guest.on_open(connection)
     }
 
     fn on_message(&mut self, connection: Connection, message: Message) -> Result<(), Close> {
         self.calls += 1;
+        if is_observer(connection) {
+            return echo(connection, message);
+        }
         let topic = match message.text() {
             Some("watch") => "obituaries",
             Some("watch-births") => "births",
@@ -50,7 +65,9 @@ impl<T: Behavior> Behavior for Observed<T> {
         let obituary = obituary(connection, &ending, self.calls == 0);
         self.calls += 1;
         topics::publish("obituaries", obituary.to_string(), None);
-        self.guest.on_close(connection, ending);
+        if !is_observer(connection) {
+            self.guest.on_close(connection, ending);
+        }
     }
 }
 
@@ -74,6 +91,10 @@ impl<T: TimerEvents> TimerEvents for Observed<T> {
     fn on_timer(&mut self, name: String) {
         self.guest.on_timer(name);
     }
+}
+
+fn is_observer(connection: Connection) -> bool {
+    connection.attachment() == OBSERVER
 }
 
 /// What is published when a connection has ended; `fresh` says that no other hook was called on this instance before.
