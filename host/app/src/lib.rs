@@ -1,3 +1,24 @@
-//! The server, assembled: configuration, plugins, sockets, drain.
+//! The server, assembled: configuration, plugins, sockets, operators' endpoints, drain.
+//!
+//! [`Config`] builds an [`App`] (every plugin loaded, every socket bound), which runs until it is told to drain:
+//!
+//! ```no_run
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! let app = socklet::Config::load("socklet.toml")?.build().await?;
+//! println!("{:?}", app.listeners());
+//! app.run(async { tokio::signal::ctrl_c().await.unwrap_or_default() }).await;
+//! # Ok(())
+//! # }
+//! ```
+
+mod app;
+mod assembly;
+mod cli;
 mod config;
+mod logs;
+mod ops;
+
+pub use app::{App, Running};
+pub use assembly::BuildError;
+pub use cli::main;
 pub use config::{Config, ConfigError, Mistake, Mistakes, Place};

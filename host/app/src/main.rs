@@ -1,2 +1,5 @@
-//! x
-fn main() {}
+//! The binary `socklet`.
+
+fn main() -> std::process::ExitCode {
+    socklet::main()
+}

@@ -22,6 +22,11 @@ impl Environment {
         Self::from_iter(std::env::vars_os().filter_map(text))
     }
 
+    /// Every variable and its value.
+    pub(crate) fn into_iter(self) -> impl Iterator<Item = (String, String)> {
+        self.0.into_iter()
+    }
+
     /// A variable and its value.
     pub(crate) fn get(&self, name: &str) -> Option<(&str, &str)> {
         self.0.get_key_value(name).map(|(name, value)| (name.as_str(), value.as_str()))

@@ -50,6 +50,14 @@ impl Place {
         Self { origin: Origin::Environment, key: variable.into() }
     }
 
+    /// The file as it was named; none for the environment.
+    pub fn file(&self) -> Option<&str> {
+        match &self.origin {
+            Origin::File { file, .. } => Some(file),
+            Origin::Environment => None,
+        }
+    }
+
     /// The line in the file, from 1; none for the environment.
     pub fn line(&self) -> Option<usize> {
         match self.origin {

@@ -1,7 +1,7 @@
 //! Configuration: TOML and the environment, decoded once into types that cannot hold a wrong value.
 //!
 //! [`sections`] is the list of everything that can be said; [`reader`] reads tables by it; [`routes`] and [`plugins`] check what
-//! one key alone cannot tell; [`print`] writes the list out again as defaults, reference and JSON Schema.
+//! one key alone cannot tell; [`mod@print`] writes the list out again as defaults, reference and JSON Schema.
 
 mod environment;
 mod mistake;
@@ -19,12 +19,12 @@ mod words;
 
 pub use mistake::{Mistake, Mistakes, Place};
 pub(crate) use plugins::{EnginePlan, PluginPlan};
-pub(crate) use routes::RoutePlan;
+pub(crate) use mistake::Problems;
+pub(crate) use routes::{RoutePlan, name_of};
 pub(crate) use sections::Log;
 pub(crate) use words::Format;
 
 use environment::Environment;
-use mistake::Problems;
 use reader::{Reader, Table};
 use socklet_server::{Bind, Drain, ListenerConfig, Mask, ServerConfig};
 use std::{
@@ -197,6 +197,11 @@ fn listeners(top: &Table<'_>) -> Vec<ListenerConfig> {
         listeners.push(ListenerConfig { name, bind });
     }
     listeners
+}
+
+/// The variables of the process that a configuration looks at.
+pub(crate) fn environment() -> impl Iterator<Item = (String, String)> {
+    Environment::of_process().into_iter()
 }
 
 fn lower(names: &[String]) -> Vec<String> {

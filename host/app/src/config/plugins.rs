@@ -26,7 +26,6 @@ pub(crate) struct PluginPlan {
     /// None: what its kind has by default.
     pub(crate) wait_timeout: Option<Duration>,
     pub(crate) memory_max: usize,
-    pub(crate) stateless: bool,
     /// Whether a behavior sees the header fields that carry credentials.
     pub(crate) credentials: bool,
     /// Where it is written.
@@ -67,7 +66,6 @@ fn plugin(name: &str, table: &Table<'_>, folder: &Path) -> Option<PluginPlan> {
         timeout: plugin.timeout,
         wait_timeout: plugin.wait_timeout,
         memory_max: plugin.memory_max.0,
-        stateless: plugin.stateless,
         credentials: grants?.credentials,
         place: table.place("source"),
     })

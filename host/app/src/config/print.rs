@@ -28,7 +28,7 @@ pub(crate) fn defaults() -> String {
             comment(&mut out, key.doc);
             let hidden = if example || key.default.is_none() { "# " } else { "" };
             let value = key.default.or(key.example).expect("a key has a default or an example");
-            let _ = writeln!(out, "{hidden}{} = {value}", key.name);
+            let _ = writeln!(out, "{hidden}{} = {}", key.name, one_line(value));
         }
     }
     out
@@ -39,17 +39,18 @@ pub(crate) fn reference() -> String {
     let mut out = String::new();
     for section in SECTIONS {
         let title = if section.name.is_empty() { "Top level".to_owned() } else { format!("`{}`", section.header()) };
-        let _ = writeln!(out, "## {title}\n\n{}\n\n| key | value | default | |\n|---|---|---|---|", section.doc.trim());
+        let _ = writeln!(out, "## {title}\n\n{}\n", section.doc.trim());
+        let (head, line) = if section.shape == Shape::Once { (" variable |", "---|") } else { ("", "") };
+        let _ = writeln!(out, "| key | value | default | |{head}\n|---|---|---|---|{line}");
         for key in section.keys() {
+            let variable = section.variable(key).map_or(String::new(), |variable| format!(" `{variable}` |"));
             let default = match (key.default, key.required(), section.shape) {
-                (_, _, Shape::Override) if Section::find(section.last_name()).is_some_and(|top| top.key(key.name).is_some_and(|other| other.doc == key.doc)) => {
-                    format!("as in `[{}]`", section.last_name())
-                }
-                (Some(default), ..) => format!("`{}`", cell(default)),
+                (_, _, Shape::Override) if inherits(section, key) => format!("as in `[{}]`", section.last_name()),
+                (Some(default), ..) => format!("`{}`", cell(&one_line(default))),
                 (None, true, _) => "required".to_owned(),
                 (None, false, _) => String::new(),
             };
-            let _ = writeln!(out, "| `{}` | {} | {default} | {} |", key.name, describe(&(key.kind)()), cell(key.doc()));
+            let _ = writeln!(out, "| `{}` | {} | {default} | {} |{variable}", key.name, describe(&(key.kind)()), cell(key.doc()));
         }
         if !section.later.is_empty() {
             let later = section.later.iter().map(|(key, _)| format!("`{key}`")).collect::<Vec<_>>().join(", ");
@@ -122,6 +123,12 @@ fn property(section: &Section, key: &Key) -> Json {
     property
 }
 
+/// Whether the section that this one overrides has the key, with the same meaning.
+fn inherits(section: &Section, key: &Key) -> bool {
+    let base = Section::find(section.last_name()).and_then(|base| base.key(key.name));
+    base.is_some_and(|base| base.doc == key.doc)
+}
+
 fn describe(kind: &Kind) -> String {
     let list = if kind.form == Form::List { ", or a list" } else { "" };
     let none = if kind.or_none { ", or `none`" } else { "" };
@@ -131,6 +138,11 @@ fn describe(kind: &Kind) -> String {
 /// A text in a cell of a Markdown table.
 fn cell(text: &str) -> String {
     text.replace('|', "\\|")
+}
+
+/// TOML that may have been broken into lines, on one.
+fn one_line(toml: &str) -> String {
+    toml.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 fn comment(out: &mut String, text: &str) {

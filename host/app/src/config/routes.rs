@@ -221,8 +221,8 @@ fn captures(path: &str) -> Vec<String> {
     path.replace("{{", "").split('{').skip(1).filter_map(name).collect()
 }
 
-/// The name of a route without one: its path in the letters of names.
-fn name_of(path: &str) -> String {
+/// A name that comes from a path: its words, in the letters of names.
+pub(crate) fn name_of(path: &str) -> String {
     let words = path.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').filter(|word| !word.is_empty());
     let mut name = words.collect::<Vec<_>>().join("-").to_ascii_lowercase();
     name.truncate(63);

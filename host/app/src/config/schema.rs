@@ -51,6 +51,7 @@ pub(crate) struct Key {
     /// What its value looks like.
     pub(crate) kind: fn() -> Kind,
     /// Checks that a value decodes.
+    #[cfg_attr(not(test), expect(dead_code, reason = "proves that defaults and examples decode"))]
     pub(crate) check: fn(&Toml) -> bool,
     /// Whether it has no default and may still be left out.
     pub(crate) optional: bool,
@@ -75,6 +76,7 @@ macro_rules! section {
 
         impl $name {
             /// What the section is for.
+            #[allow(dead_code, reason = "a section of several structs has a text of its own")]
             pub(crate) const DOC: &str = concat!($($doc),+);
 
             /// The keys, in the order of the documentation.

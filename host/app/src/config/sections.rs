@@ -51,7 +51,7 @@ pub(crate) const SECTIONS: &[Section] = &[
         keys: &[Heartbeat::KEYS],
         later: &[],
     },
-    Section { name: "plugin", shape: Shape::Named, doc: Plugin::DOC, keys: &[Plugin::KEYS], later: &[] },
+    Section { name: "plugin", shape: Shape::Named, doc: Plugin::DOC, keys: &[Plugin::KEYS], later: &[("stateless", "hibernation")] },
     Section {
         name: "plugin.grants",
         shape: Shape::Inner,
@@ -148,8 +148,6 @@ section! {
         wait_timeout: Option<Duration> => "30s";
         /// The most memory of an instance.
         memory_max: Size = "64MiB";
-        /// Whether an instance keeps nothing between events.
-        stateless: bool = false;
     }
 }
 

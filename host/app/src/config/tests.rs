@@ -211,7 +211,7 @@ fn sections_that_are_not_what_they_should_be() {
 
 #[test]
 fn what_is_not_toml() {
-    wrong("[log]\nlevel = info\n", &["socklet.toml:2: not TOML: string values must be quoted, expected literal string"]);
+    wrong("[log]\nlevel = warn\n", &["socklet.toml:2: not TOML: string values must be quoted, expected literal string"]);
 }
 
 #[test]
@@ -224,6 +224,7 @@ fn every_key_of_later_versions_is_refused_by_name() {
                 "listener" => format!("[[listener]]\n{line}"),
                 "route" => format!("[[route]]\npath = \"/\"\nstatic = \"page\"\n{line}"),
                 "route.limits" => format!("[[route]]\npath = \"/\"\nstatic = \"page\"\nlimits.{line}"),
+                "plugin" => format!("[plugin.chat]\nsource = \"file:chat.wasm\"\n{line}"),
                 "plugin.grants" => format!("[plugin.chat]\nsource = \"file:chat.wasm\"\n[plugin.chat.grants]\n{line}"),
                 name => format!("[{name}]\n{line}"),
             };

@@ -1,0 +1,169 @@
+//! A server's life after it was built: run, then drain.
+
+use crate::{
+    config::RoutePlan,
+    ops::{Health, Ops},
+};
+use socklet_core::{ListenerName, PluginName};
+use socklet_plugin::Plugins;
+use socklet_server::{Bind, Drain, DrainReport, Listener, Server};
+use std::{future::Future, net::SocketAddr};
+use tracing::info;
+
+/// A server that is ready to serve: plugins loaded, sockets bound.
+#[derive(Debug)]
+pub struct App {
+    server: Server,
+    /// Kept for as long as there are plugins to run.
+    engine: Plugins,
+    listeners: Vec<(ListenerName, Listener)>,
+    routes: Vec<Served>,
+    ops: Option<Ops>,
+    health: Health,
+    drain: Drain,
+}
+
+/// A server that serves. Dropping it without [`Running::drain`] cuts its connections off.
+#[derive(Debug)]
+pub struct Running {
+    server: Server,
+    _engine: Plugins,
+    listeners: Vec<(ListenerName, Bind)>,
+    ops: Option<Ops>,
+    health: Health,
+    drain: Drain,
+}
+
+/// A route as it is shown to people.
+#[derive(Clone, Debug)]
+pub(crate) struct Served {
+    listeners: Vec<ListenerName>,
+    host: Option<String>,
+    path: String,
+    files: bool,
+    behavior: Option<PluginName>,
+}
+
+// === impl App ===
+
+impl App {
+    pub(crate) fn new(
+        server: Server,
+        engine: Plugins,
+        listeners: Vec<(ListenerName, Listener)>,
+        routes: Vec<Served>,
+        ops: Option<Ops>,
+        health: Health,
+        drain: Drain,
+    ) -> Self {
+        Self { server, engine, listeners, routes, ops, health, drain }
+    }
+
+    /// The listeners, with the ports that the system chose for port 0.
+    pub fn listeners(&self) -> Vec<(ListenerName, Bind)> {
+        self.listeners.iter().map(|(name, listener)| (name.clone(), listener.local())).collect()
+    }
+
+    /// The operators' address, with the port that the system chose for port 0.
+    pub fn ops_addr(&self) -> Option<SocketAddr> {
+        self.ops.as_ref().map(Ops::local)
+    }
+
+    /// The routes, for people.
+    pub(crate) fn routes(&self) -> &[Served] {
+        &self.routes
+    }
+
+    /// Starts to serve.
+    pub fn start(self) -> Running {
+        let listeners = self.listeners();
+        for (_, listener) in self.listeners {
+            self.server.serve(listener);
+        }
+        self.health.ready();
+        let names = listeners.iter().map(|(name, bind)| format!("{name}={bind}")).collect::<Vec<_>>().join(" ");
+        info!(listeners = names, ops = self.ops.as_ref().map(|ops| ops.local().to_string()), "serving");
+        Running {
+            server: self.server,
+            _engine: self.engine,
+            listeners,
+            ops: self.ops,
+            health: self.health,
+            drain: self.drain,
+        }
+    }
+
+    /// Serves until `shutdown` is done, then drains.
+    pub async fn run(self, shutdown: impl Future<Output = ()>) -> DrainReport {
+        let running = self.start();
+        shutdown.await;
+        running.drain().await
+    }
+}
+
+// === impl Running ===
+
+impl Running {
+    /// The listeners, with the ports that the system chose for port 0.
+    pub fn listeners(&self) -> &[(ListenerName, Bind)] {
+        &self.listeners
+    }
+
+    /// The operators' address, with the port that the system chose for port 0.
+    pub fn ops_addr(&self) -> Option<SocketAddr> {
+        self.ops.as_ref().map(Ops::local)
+    }
+
+    /// Open connections.
+    pub fn connections(&self) -> usize {
+        self.server.connections()
+    }
+
+    /// Readiness false, no new connections, all closed with 1012 in batches, what is left at the deadline cut off.
+    pub async fn drain(self) -> DrainReport {
+        self.health.draining();
+        info!(connections = self.server.connections(), timeout = ?self.drain.timeout, "draining");
+        let report = self.server.drain(self.drain.clone()).await;
+        info!(closed = report.closed, forced = report.forced, "drained");
+        report
+    }
+}
+
+// === impl Served ===
+
+impl Served {
+    pub(crate) fn of(plan: &RoutePlan) -> Self {
+        Self {
+            listeners: plan.config.listeners.clone(),
+            host: plan.config.hosts.first().cloned(),
+            path: plan.shown_path.clone(),
+            files: plan.config.files.is_some(),
+            behavior: plan.behavior.clone(),
+        }
+    }
+
+    /// Whether a listener serves it.
+    pub(crate) fn is_on(&self, listener: &ListenerName) -> bool {
+        self.listeners.is_empty() || self.listeners.contains(listener)
+    }
+
+    /// The first of its hosts.
+    pub(crate) fn host(&self) -> Option<&str> {
+        self.host.as_deref()
+    }
+
+    /// Its path as it was written.
+    pub(crate) fn path(&self) -> &str {
+        &self.path
+    }
+
+    /// Whether it serves files.
+    pub(crate) fn files(&self) -> bool {
+        self.files
+    }
+
+    /// The plugin that serves its connections.
+    pub(crate) fn behavior(&self) -> Option<&PluginName> {
+        self.behavior.as_ref()
+    }
+}

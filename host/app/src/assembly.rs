@@ -1,0 +1,174 @@
+//! From a configuration to a server that is ready to serve: every plugin loaded, every socket bound.
+
+use crate::{
+    app::{App, Served},
+    config::{Config, EnginePlan, Mistake, Mistakes, PluginPlan, Problems, RoutePlan},
+    ops::{Health, Ops},
+};
+use futures_util::{StreamExt, stream};
+use prometheus_client::{metrics::info::Info, registry::Registry};
+use socklet_core::{Authenticator, Behavior, Connections, PluginName};
+use socklet_plugin::{CallLimits, EngineConfig, EngineError, Grants, Kind, Plugin, PluginConfig, Plugins};
+use socklet_server::{BindError, Metrics, Route, RouteConnections, Routes, Server};
+use std::{collections::HashMap, io, net::SocketAddr, sync::Arc};
+
+/// Plugins that are compiled at a time.
+const LOADS: usize = 4;
+
+/// Why a server cannot be built.
+#[derive(Debug, thiserror::Error)]
+pub enum BuildError {
+    /// The configuration is wrong in a way that only the plugins could tell.
+    #[error(transparent)]
+    Mistakes(#[from] Mistakes),
+    /// The engine does not start.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+    /// A listener's address cannot be bound.
+    #[error(transparent)]
+    Bind(#[from] BindError),
+    /// The operators' address cannot be bound.
+    #[error("failed to bind {address} for operators: {source}")]
+    Ops {
+        /// The address.
+        address: SocketAddr,
+        /// Why.
+        source: io::Error,
+    },
+    /// Routes that cannot be told apart.
+    #[error("failed to set up the routes: {0}")]
+    Routes(String),
+}
+
+impl Config {
+    /// Loads every plugin and binds every socket. Serves nothing yet, but for `/healthz`, `/readyz` (503) and `/metrics`.
+    ///
+    /// # Errors
+    ///
+    /// See [`BuildError`]; what is wrong with plugins is told of all of them at once.
+    pub async fn build(self) -> Result<App, BuildError> {
+        let health = Health::default();
+        let ops = match self.ops {
+            Some(address) => Some(
+                Ops::start(address, health.clone()).await.map_err(|source| BuildError::Ops { address, source })?,
+            ),
+            None => None,
+        };
+        let mut registry = Registry::with_prefix("socklet");
+        registry.register("build", "The version of the server", Info::new(vec![("version", env!("CARGO_PKG_VERSION"))]));
+        registry.register("draining", "Whether the server is draining", health.draining_gauge());
+        let metrics = Metrics::register(&mut registry);
+        let engine = Plugins::new(engine_config(&self.engine), &mut registry)?;
+        let plugins = load(&engine, &self.plugins, &self.routes).await?;
+        let routes = self.routes.iter().map(|plan| route(plan, &plugins, &metrics)).collect::<Result<Vec<_>, _>>()?;
+        let routes = Routes::new(routes).map_err(|conflict| BuildError::Routes(conflict.to_string()))?;
+        let server = Server::new(self.server, routes, metrics);
+        let mut listeners = Vec::new();
+        for listener in self.listeners {
+            listeners.push((listener.name.clone(), server.bind(listener).await?));
+        }
+        health.set_registry(registry);
+        let routes = self.routes.iter().map(Served::of).collect();
+        Ok(App::new(server, engine, listeners, routes, ops, health, self.drain))
+    }
+
+    /// Loads every plugin and throws it away again: what [`Config::build`] would complain about, without a socket.
+    ///
+    /// # Errors
+    ///
+    /// See [`BuildError`].
+    pub async fn check(&self) -> Result<(), BuildError> {
+        let mut registry = Registry::default();
+        let engine = Plugins::new(engine_config(&self.engine), &mut registry)?;
+        load(&engine, &self.plugins, &self.routes).await?;
+        Ok(())
+    }
+}
+
+fn engine_config(plan: &EnginePlan) -> EngineConfig {
+    let mut config = EngineConfig::new(plan.cache_dir.clone());
+    config.max_instances = plan.max_instances;
+    if let Some(threads) = plan.guest_threads {
+        config.guest_threads = threads;
+    }
+    config
+}
+
+/// Loads the plugins and checks that each is of the kind that the routes take it for.
+async fn load(
+    engine: &Plugins,
+    plans: &[PluginPlan],
+    routes: &[RoutePlan],
+) -> Result<HashMap<PluginName, Plugin>, Mistakes> {
+    let problems = Problems::default();
+    let mut plugins = HashMap::new();
+    let loads = plans.iter().map(|plan| async move { (plan, engine.load(plugin_config(plan)).await) });
+    let mut loads = stream::iter(loads).buffered(LOADS);
+    while let Some((plan, loaded)) = loads.next().await {
+        match loaded {
+            Ok(plugin) => {
+                plugins.insert(plan.name.clone(), plugin);
+            }
+            Err(error) => problems.add(Mistake::new(plan.place.clone(), None, error.to_string())),
+        }
+    }
+    for route in routes {
+        let check = |name, place: &_, wanted, use_it| {
+            if let Some(plugin) = plugins.get(name).filter(|plugin| plugin.kind() != wanted) {
+                let is = match plugin.kind() {
+                    Kind::Authenticator => "an authenticator",
+                    Kind::Behavior => "a behavior",
+                };
+                let message = format!("the plugin {name} is {is}; {use_it}");
+                problems.add(Mistake::new(Clone::clone(place), None, message));
+            }
+        };
+        for name in &route.authenticators {
+            check(name, &route.authenticators_place, Kind::Authenticator, "write it as the route's behavior");
+        }
+        if let Some(name) = &route.behavior {
+            check(name, &route.behavior_place, Kind::Behavior, "write it in the route's authenticators");
+        }
+    }
+    problems.into_result()?;
+    Ok(plugins)
+}
+
+fn plugin_config(plan: &PluginPlan) -> PluginConfig {
+    PluginConfig {
+        name: plan.name.clone(),
+        source: plan.source.clone(),
+        digest: plan.digest.clone(),
+        settings: plan.settings.clone(),
+        limits: CallLimits {
+            timeout: plan.timeout,
+            wait: plan.wait_timeout,
+            memory_max: plan.memory_max,
+            ..CallLimits::default()
+        },
+        grants: Grants { credentials: plan.credentials },
+    }
+}
+
+fn route(plan: &RoutePlan, plugins: &HashMap<PluginName, Plugin>, metrics: &Metrics) -> Result<Route, Mistakes> {
+    let (tenant, name) = (&plan.config.tenant, &plan.config.name);
+    let connections = Arc::new(RouteConnections::new(&plan.config, metrics));
+    let plugin = |name: &PluginName| plugins.get(name).expect("a route's plugins exist and are loaded");
+    let authenticators = plan
+        .authenticators
+        .iter()
+        .map(|authenticator| plugin(authenticator).authenticator(tenant, name))
+        .collect::<Result<Vec<Arc<dyn Authenticator>>, _>>()
+        .map_err(|error| Mistake::new(plan.authenticators_place.clone(), None, error.to_string()))?;
+    let behavior = plan
+        .behavior
+        .as_ref()
+        .map(|behavior| {
+            let connections: Arc<dyn Connections> = connections.clone();
+            plugin(behavior).behavior(tenant, name, plan.instance.clone(), connections)
+        })
+        .transpose()
+        .map_err(|error| Mistake::new(plan.behavior_place.clone(), None, error.to_string()))?;
+    let behavior: Option<Arc<dyn Behavior>> = behavior;
+    Ok(Route::new(plan.config.clone(), connections, authenticators, behavior))
+}

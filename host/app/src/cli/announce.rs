@@ -1,0 +1,54 @@
+//! Says where a server can be found.
+
+use crate::{App, app::Served};
+use socklet_server::Bind;
+use std::{fmt::Write, net::SocketAddr};
+
+/// The most routes that are listed.
+const SHOWN: usize = 20;
+
+/// The URLs of everything that is served, one a line.
+pub(super) fn addresses(app: &App) -> String {
+    let mut out = format!("socklet {} serves", env!("CARGO_PKG_VERSION"));
+    for (name, bind) in app.listeners() {
+        let routes: Vec<_> = app.routes().iter().filter(|route| route.is_on(&name)).collect();
+        let _ = write!(out, "\n  listener {name}: {bind}");
+        for route in routes.iter().take(SHOWN) {
+            if route.files() {
+                let _ = write!(out, "\n    {:<52} files", url("http", &bind, route));
+            }
+            if let Some(behavior) = route.behavior() {
+                let _ = write!(out, "\n    {:<52} {behavior}", url("ws", &bind, route));
+            }
+        }
+        if routes.len() > SHOWN {
+            let _ = write!(out, "\n    and {} more routes", routes.len() - SHOWN);
+        }
+        if routes.is_empty() {
+            out.push_str("\n    no route: every request is answered with 404");
+        }
+    }
+    if let Some(ops) = app.ops_addr() {
+        let _ = write!(out, "\n  operators: http://{ops}/healthz /readyz /metrics");
+    }
+    out
+}
+
+fn url(scheme: &str, bind: &Bind, route: &Served) -> String {
+    let authority = match (route.host(), bind) {
+        (Some(host), Bind::Tcp(address)) => format!("{host}:{}", address.port()),
+        (None, Bind::Tcp(address)) => reachable(*address).to_string(),
+        (_, Bind::Unix(path)) => return format!("{scheme}+unix:{}:{}", path.display(), route.path()),
+    };
+    format!("{scheme}://{authority}{}", route.path())
+}
+
+/// An address that a client on this machine can use.
+fn reachable(address: SocketAddr) -> SocketAddr {
+    match address {
+        SocketAddr::V4(v4) if v4.ip().is_unspecified() => ([127, 0, 0, 1], v4.port()).into(),
+        // Also reached by IPv4, and every machine has that.
+        SocketAddr::V6(v6) if v6.ip().is_unspecified() => ([127, 0, 0, 1], v6.port()).into(),
+        address => address,
+    }
+}

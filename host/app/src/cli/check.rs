@@ -1,0 +1,49 @@
+//! `socklet check`: every mistake of a configuration, its plugins included.
+
+use super::{exit::Failure, out};
+use crate::{BuildError, Config, ConfigError, Mistakes};
+use serde_json::{Value as Json, json};
+use std::path::PathBuf;
+
+/// Checks a configuration file. Says nothing but "ok" when it is right.
+pub(super) async fn check(path: PathBuf, as_json: bool) -> Result<(), Failure> {
+    let outcome = match Config::load(&path) {
+        Ok(config) => match config.check().await {
+            Ok(()) => Ok(config),
+            Err(BuildError::Mistakes(mistakes)) => Err(mistakes),
+            Err(error) => return Err(error.into()),
+        },
+        Err(ConfigError::Mistakes(mistakes)) => Err(mistakes),
+        Err(error) => return Err(error.into()),
+    };
+    match outcome {
+        Ok(config) => {
+            let (listeners, routes, plugins) = (config.listeners.len(), config.routes.len(), config.plugins.len());
+            if as_json {
+                let counts = json!({ "listeners": listeners, "routes": routes, "plugins": plugins });
+                out::print_json(&json!({ "ok": true, "mistakes": [], "counts": counts }));
+            } else {
+                out::print(&format!("ok: listeners {listeners}, routes {routes}, plugins {plugins}"));
+            }
+            Ok(())
+        }
+        Err(mistakes) if as_json => {
+            out::print_json(&json!({ "ok": false, "mistakes": listed(&mistakes) }));
+            Err(Failure::Told)
+        }
+        Err(mistakes) => Err(mistakes.into()),
+    }
+}
+
+fn listed(mistakes: &Mistakes) -> Vec<Json> {
+    let one = |mistake: &crate::Mistake| {
+        json!({
+            "file": mistake.place().file(),
+            "line": mistake.place().line(),
+            "key": mistake.place().key(),
+            "value": mistake.value(),
+            "message": mistake.message(),
+        })
+    };
+    mistakes.iter().map(one).collect()
+}

@@ -1,0 +1,85 @@
+//! The command line.
+
+mod announce;
+mod check;
+mod config;
+mod exit;
+mod inspect;
+mod out;
+mod run;
+mod serve;
+mod signals;
+
+use clap::{Parser, Subcommand};
+use exit::Failure;
+use std::{future::Future, path::PathBuf, process::ExitCode, time::Duration};
+
+/// The configuration that is read where none is named.
+const CONFIG: &str = "socklet.toml";
+
+/// A WebSocket server whose behavior is plugins.
+#[derive(Debug, Parser)]
+#[command(version, about, arg_required_else_help = true, after_help = exit::HELP)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Serves a configuration until SIGTERM or SIGINT, then drains.
+    Serve {
+        /// The configuration file.
+        #[arg(default_value = CONFIG)]
+        config: PathBuf,
+    },
+    /// Serves one behavior, without a configuration.
+    Run(run::Arguments),
+    /// Lists every mistake of a configuration; loads every plugin, serves nothing.
+    Check {
+        /// The configuration file.
+        #[arg(default_value = CONFIG)]
+        config: PathBuf,
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Shows what a plugin is, and what it needs.
+    Inspect {
+        /// The component.
+        plugin: PathBuf,
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Shows what a configuration can say.
+    Config {
+        #[command(subcommand)]
+        command: config::Command,
+    },
+}
+
+/// Runs what the command line asks for.
+pub fn main() -> ExitCode {
+    // Mistakes in the arguments end here, with 2.
+    let arguments = Arguments::parse();
+    let outcome = match arguments.command {
+        Command::Serve { config } => block_on(serve::serve(config)),
+        Command::Run(arguments) => block_on(run::run(arguments)),
+        Command::Check { config, json } => block_on(check::check(config, json)),
+        Command::Inspect { plugin, json } => inspect::inspect(&plugin, json),
+        Command::Config { command } => config::config(&command),
+    };
+    exit::report(outcome)
+}
+
+fn block_on(command: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::from(anyhow::Error::new(error).context("failed to start the runtime")))?;
+    let outcome = runtime.block_on(command);
+    // What still runs after a drain is not worth waiting for.
+    runtime.shutdown_timeout(Duration::from_secs(1));
+    outcome
+}

@@ -1,0 +1,29 @@
+//! `socklet serve`: from a configuration to a server, until a signal.
+
+use super::{announce, exit::Failure, out, signals::Signals};
+use crate::{Config, logs};
+use anyhow::anyhow;
+use std::path::PathBuf;
+
+/// Serves a configuration file.
+pub(super) async fn serve(path: PathBuf) -> Result<(), Failure> {
+    until_signal(Config::load(path)?).await
+}
+
+/// Serves a configuration: builds, says where it is, and drains after the first signal. The second one stops at once.
+pub(super) async fn until_signal(config: Config) -> Result<(), Failure> {
+    logs::start(&config.log);
+    let mut signals = Signals::listen()?;
+    let app = tokio::select! {
+        app = config.build() => app?,
+        () = signals.stop() => return Ok(()),
+    };
+    let addresses = announce::addresses(&app);
+    let running = app.start();
+    out::print(&addresses);
+    signals.stop().await;
+    tokio::select! {
+        _ = running.drain() => Ok(()),
+        () = signals.stop() => Err(anyhow!("stopped by a second signal before the drain was done").into()),
+    }
+}
