@@ -107,8 +107,8 @@ impl TokenBucket {
         let (capacity, per) = (u128::from(self.capacity), self.per.as_nanos());
         let earned = elapsed.as_nanos() * capacity / per;
         if earned > 0 {
-            // Less than the capacity, since less than `per` went by; and their time rounded up, so that rounding never gives more
-            // than the rate.
+            // Less than the capacity, since less than `per` went by. Their time is rounded up, so that rounding never
+            // gives more than the rate.
             self.available = (self.available + earned as u64).min(self.capacity);
             self.counted += Duration::from_nanos((earned * per).div_ceil(capacity) as u64);
         }

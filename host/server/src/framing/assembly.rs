@@ -70,8 +70,8 @@ impl Assembly {
     }
 }
 
-/// How much room to add for `more` bytes: doubling, so that memory follows what has arrived and not what was announced, and
-/// never beyond the end of the message.
+/// How much room to add for `more` bytes: doubling, so that memory follows what has arrived and not what was announced,
+/// and never beyond the end of the message.
 fn growth(len: usize, capacity: usize, more: usize, end: Option<usize>) -> usize {
     if capacity - len >= more {
         return 0;

@@ -71,8 +71,9 @@ impl Decoder {
         }
     }
 
-    /// Takes bytes off `buf`, up to the end of one event. Call it until it returns none: then `buf` is empty and can be given up,
-    /// since incomplete parts are kept in here. Payloads of 4 KiB and more share the memory of `buf` where they came at once.
+    /// Takes bytes off `buf`, up to the end of one event. Call it until it returns none: then `buf` is empty and can be
+    /// given up, since incomplete parts are kept in here. Payloads of 4 KiB and more share the memory of `buf` where
+    /// they came at once.
     ///
     /// After an error or a close frame the decoder is finished: it drops whatever comes (RFC 6455, section 1.4).
     ///
@@ -96,8 +97,8 @@ impl Decoder {
         self.header.is_empty() && self.frame.is_none() && self.message.is_none()
     }
 
-    /// How many bytes of the current frame's payload are still to come; 0 between frames. Only announced, not yet paid for: let
-    /// it choose the size of a read, never reserve it whole.
+    /// How many bytes of the current frame's payload are still to come; 0 between frames. Only announced, not yet paid
+    /// for: let it choose the size of a read, never reserve it whole.
     pub(crate) fn wants(&self) -> usize {
         self.frame.as_ref().map_or(0, |frame| frame.remaining)
     }

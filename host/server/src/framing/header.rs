@@ -23,8 +23,8 @@ pub(super) struct HeaderReader {
 impl HeaderReader {
     /// Takes bytes off `buf` until the header is complete; none when there are too few yet.
     ///
-    /// The first two bytes are judged as soon as they are there, the length once it is complete: always the same rule fails,
-    /// however the bytes were cut.
+    /// The first two bytes are judged as soon as they are there, the length once it is complete: always the same rule
+    /// fails, however the bytes were cut.
     pub(super) fn read(&mut self, buf: &mut BytesMut) -> Result<Option<Header>, FramingError> {
         if self.have < 2 {
             if !self.fill(2, buf) {

@@ -1,8 +1,9 @@
 //! RFC 6455 section 5, server side: bytes to messages and messages to bytes, without a socket.
 //!
-//! The parser is strict and fails on the first byte that breaks a rule: it checks a header before it keeps any payload, and text
-//! while it arrives. It does not use tungstenite's header parser, which looks at reserved opcodes only once the whole header is
-//! there, takes any length encoding, and leaves the order of checks to where the bytes happened to be cut.
+//! The parser is strict and fails on the first byte that breaks a rule: it checks a header before it keeps any payload,
+//! and text while it arrives. It does not use tungstenite's header parser, which looks at reserved opcodes only once
+//! the whole header is there, takes any length encoding, and leaves the order of checks to where the bytes happened to
+//! be cut.
 
 mod assembly;
 mod decoder;

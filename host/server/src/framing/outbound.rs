@@ -3,8 +3,8 @@
 use super::utf8::Utf8;
 use socklet_core::{Opcode, SendError};
 
-/// The message that a plugin has begun to send in fragments, if any. A value to try a frame on: keep what [`Self::after`] returns
-/// once the frame is queued, and the old value when it is not.
+/// The message that a plugin has begun to send in fragments, if any. A value to try a frame on: keep what
+/// [`Self::after`] returns once the frame is queued, and the old value when it is not.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct OutboundFragments(Begun);
 
@@ -33,8 +33,8 @@ impl OutboundFragments {
     ///
     /// # Errors
     ///
-    /// [`SendError::Invalid`] for a close frame; for a control frame that is a fragment or has more than 125 bytes; for a
-    /// continuation of nothing or a new message inside another; for text that is not UTF-8 as a whole.
+    /// [`SendError::Invalid`] for a close frame; for a control frame that is a fragment or has more than 125 bytes; for
+    /// a continuation of nothing or a new message inside another; for text that is not UTF-8 as a whole.
     pub(crate) fn after(self, opcode: Opcode, fin: bool, payload: &[u8]) -> Result<Self, SendError> {
         let begun = match (opcode, self.0) {
             (Opcode::Ping | Opcode::Pong, _) if fin && payload.len() <= 125 => return Ok(self),

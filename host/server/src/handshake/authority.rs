@@ -3,8 +3,8 @@
 use http::{Version, header::HOST, request::Parts};
 use socklet_core::Refusal;
 
-/// Host and port as the client named them: those of the request's target where it has them, of the Host field otherwise. Empty
-/// only where HTTP/1.0 named none.
+/// Host and port as the client named them: those of the request's target where it has them, of the Host field
+/// otherwise. Empty only where HTTP/1.0 named none.
 ///
 /// # Errors
 ///
@@ -33,7 +33,8 @@ pub(crate) fn host(authority: &str) -> &str {
     split(authority).map_or(authority, |(host, _)| host)
 }
 
-/// Splits `host`, `host:port`, `[address]` or `[address]:port`. None when it is something else, such as with a user in it.
+/// Splits `host`, `host:port`, `[address]` or `[address]:port`. None when it is something else, such as with a user in
+/// it.
 pub(super) fn split(authority: &str) -> Option<(&str, Option<u16>)> {
     let end = if authority.starts_with('[') {
         authority.find(']')? + 1

@@ -113,7 +113,8 @@ mod tests {
 
     const KEY: &str = "dGhlIHNhbXBsZSBub25jZQ==";
 
-    /// The example of section 1.2 with other fields: those named in `fields` replace its own; without a value they take it out.
+    /// The example of section 1.2 with other fields: those named in `fields` replace its own; without a value they take
+    /// it out.
     fn request(method: Method, version: Version, fields: &[(&str, &str)]) -> Parts {
         let mut request = Request::builder().method(method).version(version).uri("/chat");
         for (name, value) in [

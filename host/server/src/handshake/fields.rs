@@ -2,7 +2,8 @@
 
 use http::{HeaderMap, HeaderName};
 
-/// The elements of every field of that name, in order, without white space; empty elements do not count (section 5.6.1.2).
+/// The elements of every field of that name, in order, without white space; empty elements do not count (section
+/// 5.6.1.2).
 pub(super) fn elements(headers: &HeaderMap, name: HeaderName) -> impl Iterator<Item = &[u8]> {
     headers
         .get_all(name)

@@ -6,8 +6,8 @@ use std::{fmt, str::FromStr};
 /// The web pages that may connect. A request without an Origin field comes from no web page, and is always allowed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Origins {
-    /// Pages of the scheme, host and port that the request itself is for. Behind a proxy that ends TLS the schemes differ: list
-    /// the origins there.
+    /// Pages of the scheme, host and port that the request itself is for. Behind a proxy that ends TLS the schemes
+    /// differ: list the origins there.
     #[default]
     SameOrigin,
     /// Every page, and those without an origin of their own (`null`).
@@ -52,7 +52,8 @@ impl Origins {
         entries.into_iter().map(|entry| entry.as_ref().parse()).collect::<Result<_, _>>().map(Self::List)
     }
 
-    /// Whether a page may send this request: its Origin field, the host and port that it names, and whether it came over TLS.
+    /// Whether a page may send this request: its Origin field, the host and port that it names, and whether it came
+    /// over TLS.
     pub(crate) fn allows(&self, origin: Option<&str>, authority: &str, secure: bool) -> bool {
         let Some(origin) = origin else { return true };
         match self {

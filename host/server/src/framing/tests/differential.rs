@@ -47,7 +47,8 @@ impl Random {
     }
 }
 
-/// A legal stream of one to six messages in fragments, with control frames among them, and maybe a close frame at the end.
+/// A legal stream of one to six messages in fragments, with control frames among them, and maybe a close frame at the
+/// end.
 fn legal(random: &mut Random) -> Vec<u8> {
     let mut stream = Vec::new();
     for _ in 0..=random.below(6) {
