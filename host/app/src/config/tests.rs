@@ -443,3 +443,17 @@ fn the_json_schema_has_every_section_and_key() {
     assert_eq!(schema["properties"]["log"]["properties"]["level"]["x-variable"], "SOCKLET_LOG_LEVEL");
     assert_eq!(schema["properties"]["plugin"]["additionalProperties"]["required"][0], "source");
 }
+
+#[test]
+fn the_guide_has_the_reference() {
+    const MARK: &str = "<!-- From here on: written by `UPDATE=1 cargo test -p socklet the_guide`. -->\n\n";
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/configuration.md");
+    let guide = std::fs::read_to_string(&path).unwrap();
+    let (prose, reference) = guide.split_once(MARK).expect("the guide has the mark");
+    let expected = print::reference();
+    if std::env::var_os("UPDATE").is_some() {
+        std::fs::write(&path, format!("{prose}{MARK}{expected}")).unwrap();
+    } else {
+        assert_eq!(reference, expected, "write it with UPDATE=1");
+    }
+}
