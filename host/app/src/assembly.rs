@@ -5,15 +5,12 @@ use crate::{
     config::{Config, EnginePlan, Mistake, Mistakes, PluginPlan, Problems, RoutePlan},
     ops::{Health, Ops},
 };
-use futures_util::{StreamExt, stream};
+use futures_util::future::join_all;
 use prometheus_client::{metrics::info::Info, registry::Registry};
 use socklet_core::{Authenticator, Behavior, Connections, PluginName};
 use socklet_plugin::{CallLimits, EngineConfig, EngineError, Grants, Kind, Plugin, PluginConfig, Plugins};
 use socklet_server::{BindError, Metrics, Route, RouteConnections, Routes, Server};
 use std::{collections::HashMap, io, net::SocketAddr, sync::Arc};
-
-/// Plugins that are compiled at a time.
-const LOADS: usize = 4;
 
 /// Why a server cannot be built.
 #[derive(Debug, thiserror::Error)]
@@ -49,13 +46,17 @@ impl Config {
     pub async fn build(self) -> Result<App, BuildError> {
         let health = Health::default();
         let ops = match self.ops {
-            Some(address) => Some(
-                Ops::start(address, health.clone()).await.map_err(|source| BuildError::Ops { address, source })?,
-            ),
+            Some(address) => {
+                Some(Ops::start(address, health.clone()).await.map_err(|source| BuildError::Ops { address, source })?)
+            }
             None => None,
         };
         let mut registry = Registry::with_prefix("socklet");
-        registry.register("build", "The version of the server", Info::new(vec![("version", env!("CARGO_PKG_VERSION"))]));
+        registry.register(
+            "build",
+            "The version of the server",
+            Info::new(vec![("version", env!("CARGO_PKG_VERSION"))]),
+        );
         registry.register("draining", "Whether the server is draining", health.draining_gauge());
         let metrics = Metrics::register(&mut registry);
         let engine = Plugins::new(engine_config(&self.engine), &mut registry)?;
@@ -102,9 +103,9 @@ async fn load(
 ) -> Result<HashMap<PluginName, Plugin>, Mistakes> {
     let problems = Problems::default();
     let mut plugins = HashMap::new();
-    let loads = plans.iter().map(|plan| async move { (plan, engine.load(plugin_config(plan)).await) });
-    let mut loads = stream::iter(loads).buffered(LOADS);
-    while let Some((plan, loaded)) = loads.next().await {
+    // The engine itself bounds how many it compiles at a time.
+    let loads = plans.iter().map(|plan| engine.load(plugin_config(plan)));
+    for (plan, loaded) in plans.iter().zip(join_all(loads).await) {
         match loaded {
             Ok(plugin) => {
                 plugins.insert(plan.name.clone(), plugin);

@@ -1,5 +1,7 @@
 //! The command line, as scripts see it: outputs and exit codes of the binary.
 
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
 use std::{
     path::Path,
     process::{Command, Output},

@@ -38,10 +38,13 @@ impl Arguments {
         let route = [
             self.path.as_ref().map_or(("default", true.into()), |path| ("path", path.into())),
             ("behavior", name.as_str().into()),
-            ("instance", match self.instance.strip_prefix("key=") {
-                Some(key) => InlineTable::from_iter([("key", key)]).into(),
-                None => self.instance.as_str().into(),
-            }),
+            (
+                "instance",
+                match self.instance.strip_prefix("key=") {
+                    Some(key) => InlineTable::from_iter([("key", key)]).into(),
+                    None => self.instance.as_str().into(),
+                },
+            ),
         ];
         let settings: InlineTable = self.settings.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
         let plugin = [("source", format!("file:{}", self.plugin.display()).into()), ("settings", settings.into())];

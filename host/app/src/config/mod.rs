@@ -17,9 +17,9 @@ mod units;
 mod value;
 mod words;
 
+pub(crate) use mistake::Problems;
 pub use mistake::{Mistake, Mistakes, Place};
 pub(crate) use plugins::{EnginePlan, PluginPlan};
-pub(crate) use mistake::Problems;
 pub(crate) use routes::{RoutePlan, name_of};
 pub(crate) use sections::Log;
 pub(crate) use words::Format;
@@ -109,12 +109,7 @@ impl Config {
         let problems = Problems::default();
         environment.check_names(&problems);
         let config = {
-            let reader = Reader::new(
-                path.display().to_string().into(),
-                text,
-                environment,
-                &problems,
-            );
+            let reader = Reader::new(path.display().to_string().into(), text, environment, &problems);
             let top = reader.top(document.as_table());
             Self::decode(&top, path.parent().unwrap_or(Path::new("")))
         };
@@ -155,7 +150,10 @@ impl Config {
             (Bind::Tcp(bind), Some(ops)) => *bind == ops && ops.port() != 0,
             _ => false,
         }) {
-            ops_table.wrong("bind", format!("the listener {} has this address; operators need one of their own", listener.name));
+            ops_table.wrong(
+                "bind",
+                format!("the listener {} has this address; operators need one of their own", listener.name),
+            );
         }
         Some(Self {
             server: ServerConfig {
@@ -190,7 +188,8 @@ fn listeners(top: &Table<'_>) -> Vec<ListenerConfig> {
         if listeners.iter().any(|other| other.name == name) {
             table.wrong("name", format!("another listener is called {name}, too; give each a name of its own"));
         }
-        let taken = |other: &&ListenerConfig| other.bind == bind && !matches!(bind, Bind::Tcp(bind) if bind.port() == 0);
+        let taken =
+            |other: &&ListenerConfig| other.bind == bind && !matches!(bind, Bind::Tcp(bind) if bind.port() == 0);
         if let Some(other) = listeners.iter().find(taken) {
             table.wrong("bind", format!("the listener {} has this address already", other.name));
         }

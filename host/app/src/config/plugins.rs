@@ -9,12 +9,13 @@ use super::{
 use socklet_core::PluginName;
 use std::{
     collections::BTreeMap,
+    fmt,
     path::{Path, PathBuf},
     time::Duration,
 };
 
 /// A plugin to load.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) struct PluginPlan {
     pub(crate) name: PluginName,
     /// A file that existed when the configuration was read.
@@ -38,6 +39,13 @@ pub(crate) struct EnginePlan {
     pub(crate) cache_dir: PathBuf,
     pub(crate) max_instances: u32,
     pub(crate) guest_threads: Option<usize>,
+}
+
+impl fmt::Debug for PluginPlan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Settings carry secrets.
+        f.debug_struct("PluginPlan").field("name", &self.name).field("source", &self.source).finish_non_exhaustive()
+    }
 }
 
 /// The plugins. None when one of them lacks what it needs.

@@ -11,7 +11,9 @@ use std::fmt::Write;
 /// A configuration that says every default, and has an example, commented out, of everything else. It decodes to the same as an
 /// empty file.
 pub(crate) fn defaults() -> String {
-    let mut out = String::from("# Every key of a Socklet configuration. What has a default stands here with it; the rest is commented out.\n");
+    let mut out = String::from(
+        "# Every key of a Socklet configuration. What has a default stands here with it; the rest is commented out.\n",
+    );
     for section in SECTIONS {
         out.push('\n');
         comment(&mut out, section.doc);
@@ -50,7 +52,13 @@ pub(crate) fn reference() -> String {
                 (None, true, _) => "required".to_owned(),
                 (None, false, _) => String::new(),
             };
-            let _ = writeln!(out, "| `{}` | {} | {default} | {} |{variable}", key.name, describe(&(key.kind)()), cell(key.doc()));
+            let _ = writeln!(
+                out,
+                "| `{}` | {} | {default} | {} |{variable}",
+                key.name,
+                describe(&(key.kind)()),
+                cell(key.doc())
+            );
         }
         if !section.later.is_empty() {
             let later = section.later.iter().map(|(key, _)| format!("`{key}`")).collect::<Vec<_>>().join(", ");
@@ -105,7 +113,9 @@ fn property(section: &Section, key: &Key) -> Json {
         Form::Choice(words) => object_of!({ "type": "string", "enum": words }),
         Form::Integer => object_of!({ "type": "integer", "minimum": 1 }),
         Form::Boolean => object_of!({ "type": "boolean" }),
-        Form::List => object_of!({ "oneOf": [{ "type": "string" }, { "type": "array", "items": { "type": "string" } }] }),
+        Form::List => {
+            object_of!({ "oneOf": [{ "type": "string" }, { "type": "array", "items": { "type": "string" } }] })
+        }
         Form::Table => object_of!({ "type": "object" }),
         Form::TextOrTable => object_of!({ "type": ["string", "object"] }),
     };
@@ -142,7 +152,7 @@ fn cell(text: &str) -> String {
 
 /// TOML that may have been broken into lines, on one.
 fn one_line(toml: &str) -> String {
-    toml.split_whitespace().collect::<Vec<_>>().join(" ")
+    toml.split_whitespace().collect::<Vec<_>>().join(" ").replace("[ ", "[").replace(" ]", "]")
 }
 
 fn comment(out: &mut String, text: &str) {

@@ -4,7 +4,7 @@ use super::{
     environment::Environment,
     mistake::{Mistake, Place, Problems},
     schema::{Key, Section, Shape},
-    value::{Value, Wrong},
+    value::{Form, Value, Wrong},
 };
 use std::{ops::Range, sync::Arc};
 use toml_edit::{Item, TableLike, Value as Toml};
@@ -168,9 +168,12 @@ impl<'a> Table<'a> {
     fn mistake(&self, name: &str, message: impl Into<String>) -> Mistake {
         let shown = match self.variable(name) {
             Some((_, value)) => Some(value),
-            None => self.items.and_then(|items| items.get(name)).and_then(Item::as_value).and_then(Toml::span).and_then(
-                |span| self.reader.text.get(span),
-            ),
+            // Tables are not repeated: settings carry secrets.
+            None if self.section.key(name).is_some_and(|key| (key.kind)().form == Form::Table) => None,
+            None => self
+                .items
+                .and_then(|items| items.get(name)?.as_value()?.span())
+                .and_then(|span| self.reader.text.get(span)),
         };
         Mistake::new(self.place(name), shown, message)
     }

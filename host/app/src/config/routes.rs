@@ -59,7 +59,10 @@ pub(super) fn routes(top: &Table<'_>, around: &Around<'_>) -> Option<Vec<RoutePl
         for earlier in plans[..index].iter().flatten() {
             let (config, other) = (&plan.config, &earlier.config);
             if (&config.tenant, &config.name) == (&other.tenant, &other.name) {
-                table.wrong("name", format!("the tenant {} has another route {}; name one of them", other.tenant, other.name));
+                table.wrong(
+                    "name",
+                    format!("the tenant {} has another route {}; name one of them", other.tenant, other.name),
+                );
             }
             if config.conflicts_with(other) {
                 table.wrong_here(format!(
@@ -168,12 +171,9 @@ fn paths(table: &Table<'_>, route: &sections::Route) -> Option<Paths> {
     let written: Vec<_> = ["path", "path_regex", "default"].into_iter().filter(|key| table.has(key)).collect();
     match (&route.path, &route.path_regex, route.default) {
         (Some(path), None, false) => match PathPattern::parse(path) {
-            Ok(pattern) => Some(Paths {
-                captures: captures(path),
-                shown: path.clone(),
-                name: Some(name_of(path)),
-                pattern,
-            }),
+            Ok(pattern) => {
+                Some(Paths { captures: captures(path), shown: path.clone(), name: Some(name_of(path)), pattern })
+            }
             Err(error) => {
                 table.wrong("path", error.to_string());
                 None
@@ -343,7 +343,10 @@ fn instance(table: &Table<'_>, route: &sections::Route, paths: Option<&Paths>) -
     let captures = &paths?.captures;
     for name in key.captures().filter(|name| !captures.iter().any(|capture| capture == name)) {
         let known = captures.iter().map(String::as_str);
-        table.wrong("instance", format!("the path does not capture it: {}", unknown(&format!("capture {name}"), name, known)));
+        table.wrong(
+            "instance",
+            format!("the path does not capture it: {}", unknown(&format!("capture {name}"), name, known)),
+        );
     }
     Some(InstancePolicy::Key(key))
 }

@@ -51,7 +51,13 @@ pub(crate) const SECTIONS: &[Section] = &[
         keys: &[Heartbeat::KEYS],
         later: &[],
     },
-    Section { name: "plugin", shape: Shape::Named, doc: Plugin::DOC, keys: &[Plugin::KEYS], later: &[("stateless", "hibernation")] },
+    Section {
+        name: "plugin",
+        shape: Shape::Named,
+        doc: Plugin::DOC,
+        keys: &[Plugin::KEYS],
+        later: &[("stateless", "hibernation")],
+    },
     Section {
         name: "plugin.grants",
         shape: Shape::Inner,
@@ -120,11 +126,13 @@ section! {
         authenticators: Vec<PluginName> = [];
         /// The plugin that serves the connections.
         behavior: Option<PluginName> => "chat";
-        /// Who shares an instance of the behavior: `"connection"` nobody, `"shared"` all connections of the route, `{ key = "{room}" }` those with the same captures.
+        /// Who shares an instance of the behavior: `"connection"` nobody, `"shared"` all connections of the route,
+        /// `{ key = "{room}" }` those with the same captures.
         instance: Instance = "connection";
         /// The subprotocols that the server picks from where the plugin does not choose, most wanted first.
         subprotocols: Vec<String> = [];
-        /// The web pages that may connect: origins such as `https://app.example` or `https://*.example`, or `"*"` for all. Left out: pages of the same origin.
+        /// The web pages that may connect: origins such as `https://app.example` or `https://*.example`, or `"*"` for
+        /// all. Left out: pages of the same origin.
         allowed_origins: Option<OriginList> => ["https://app.example"];
         /// A folder of plain files to serve beside the sockets.
         files as "static": Option<PathBuf> => "page";
@@ -139,7 +147,8 @@ section! {
         /// The file.
         source: Source => "file:plugins/chat.wasm";
         /// The digest that the file must have.
-        digest: Option<Digest> => "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+        digest: Option<Digest>
+            => "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
         /// What the plugin reads: texts as they are, everything else as JSON.
         settings: Settings = {};
         /// The longest that a call may compute. Left out: 100ms for a behavior, 2s for an authenticator.
@@ -253,9 +262,13 @@ section! {
         /// Lines for people, or one JSON object a line.
         format: Format = "text";
         /// Header fields whose values are never logged.
-        mask_headers: Vec<String> = ["authorization", "cookie", "proxy-authorization", "sec-websocket-key", "sec-websocket-protocol", "x-api-key"];
+        mask_headers: Vec<String> = [
+            "authorization", "cookie", "proxy-authorization", "sec-websocket-key", "sec-websocket-protocol", "x-api-key"
+        ];
         /// Query parameters whose values are never logged.
-        mask_query: Vec<String> = ["access_token", "api_key", "apikey", "auth", "jwt", "key", "password", "secret", "sig", "token"];
+        mask_query: Vec<String> = [
+            "access_token", "api_key", "apikey", "auth", "jwt", "key", "password", "secret", "sig", "token"
+        ];
     }
 }
 

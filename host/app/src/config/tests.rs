@@ -211,7 +211,10 @@ fn sections_that_are_not_what_they_should_be() {
 
 #[test]
 fn what_is_not_toml() {
-    wrong("[log]\nlevel = warn\n", &["socklet.toml:2: not TOML: string values must be quoted, expected literal string"]);
+    wrong(
+        "[log]\nlevel = warn\n",
+        &["socklet.toml:2: not TOML: string values must be quoted, expected literal string"],
+    );
 }
 
 #[test]
@@ -309,7 +312,9 @@ source = "file:chat.wasm"
 #[test]
 fn routes_that_cannot_be_told_apart() {
     let text = |second: &str| {
-        format!("[[route]]\nname = \"a\"\npath = \"/r/{{x}}\"\nstatic = \"page\"\n[[route]]\nname = \"b\"\nstatic = \"page\"\n{second}")
+        format!(
+            "[[route]]\nname = \"a\"\npath = \"/r/{{x}}\"\nstatic = \"page\"\n[[route]]\nname = \"b\"\nstatic = \"page\"\n{second}"
+        )
     };
     wrong(
         &text("path = \"/r/{x}\""),
@@ -337,7 +342,7 @@ source = "file:chat.wasm"
         &[
             "socklet.toml:5: route.host = [\"https://example.com\"]: \"https://example.com\" is not a host; write it without \
              scheme and port, such as \"example.com\" or \"*.example.com\"",
-            "socklet.toml:6: route.headers = { \"x y\" = \"1\" }: \"x y\" = \"1\" is not a header field",
+            "socklet.toml:6: route.headers: \"x y\" = \"1\" is not a header field",
             "socklet.toml:7: route.subprotocols = [\"a\", \"b c\", \"a\"]: \"b c\" is not a subprotocol: no spaces, no \
              separators, not empty",
             "socklet.toml:7: route.subprotocols = [\"a\", \"b c\", \"a\"]: a is in it twice",
@@ -400,7 +405,11 @@ fn the_printed_defaults_are_complete() {
         assert!(printed.contains(&section.header().replace("NAME", "chat")), "{}", section.header());
     }
     for key in SECTIONS.iter().flat_map(Section::keys) {
-        assert!(printed.lines().any(|line| line.trim_start_matches("# ").starts_with(&format!("{} = ", key.name))), "{}", key.name);
+        assert!(
+            printed.lines().any(|line| line.trim_start_matches("# ").starts_with(&format!("{} = ", key.name))),
+            "{}",
+            key.name
+        );
     }
 }
 
@@ -409,7 +418,8 @@ fn every_default_and_example_is_valid_and_every_key_has_one() {
     for section in SECTIONS {
         assert!(!section.doc.trim().is_empty(), "{}", section.name);
         for key in section.keys() {
-            let text = key.default.or(key.example).unwrap_or_else(|| panic!("{} has neither default nor example", key.name));
+            let text =
+                key.default.or(key.example).unwrap_or_else(|| panic!("{} has neither default nor example", key.name));
             let toml = text.parse().unwrap_or_else(|error| panic!("{} = {text}: {error}", key.name));
             assert!((key.check)(&toml), "{} = {text}", key.name);
             assert!(key.doc().ends_with('.'), "{}", key.name);
@@ -426,7 +436,10 @@ fn the_json_schema_has_every_section_and_key() {
         let mut at = &schema;
         for name in section.name.split('.').filter(|name| !name.is_empty()) {
             at = &at["properties"][name];
-            at = at.get("items").or_else(|| at.get("additionalProperties").filter(|inner| inner.is_object())).unwrap_or(at);
+            at = at
+                .get("items")
+                .or_else(|| at.get("additionalProperties").filter(|inner| inner.is_object()))
+                .unwrap_or(at);
         }
         for key in section.keys() {
             let property = &at["properties"][key.name];

@@ -56,7 +56,9 @@ mod tests {
 
     #[test]
     fn durations() {
-        for (text, millis) in [("1ms", 1), ("90 s", 90_000), ("25s", 25_000), ("5m", 300_000), ("36h", 129_600_000), ("2d", 172_800_000)] {
+        for (text, millis) in
+            [("1ms", 1), ("90 s", 90_000), ("25s", 25_000), ("5m", 300_000), ("36h", 129_600_000), ("2d", 172_800_000)]
+        {
             assert_eq!(parse_duration(text).unwrap(), Duration::from_millis(millis));
         }
     }

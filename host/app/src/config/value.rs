@@ -286,7 +286,8 @@ mod tests {
 
     #[test]
     fn settings_are_texts_and_json() {
-        let toml = r#"{ realm = "demo", max = 3, on = true, ratio = 0.5, users = [{ name = "ada", at = 2026-01-01 }] }"#;
+        let toml =
+            r#"{ realm = "demo", max = 3, on = true, ratio = 0.5, users = [{ name = "ada", at = 2026-01-01 }] }"#;
         let Settings(settings) = decode(toml).unwrap();
         let expected = [
             ("max", "3"),
