@@ -25,10 +25,11 @@ package() {
 }
 
 missing() {
-    local capability
+    local capability packages=()
     for capability in "$@"; do
-        have "$capability" || package "$capability"
-    done | xargs
+        have "$capability" || packages+=("$(package "$capability")")
+    done
+    echo "${packages[*]}"
 }
 
 [[ -n $(missing "$@") ]] || exit 0
