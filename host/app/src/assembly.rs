@@ -11,6 +11,7 @@ use socklet_core::{Authenticator, Behavior, Connections, PluginName};
 use socklet_plugin::{CallLimits, EngineConfig, EngineError, Grants, Kind, Plugin, PluginConfig, Plugins};
 use socklet_server::{BindError, Metrics, Route, RouteConnections, Routes, Server};
 use std::{collections::HashMap, io, net::SocketAddr, sync::Arc};
+use tracing::info;
 
 /// Why a server cannot be built.
 #[derive(Debug, thiserror::Error)]
@@ -108,6 +109,7 @@ async fn load(
     for (plan, loaded) in plans.iter().zip(join_all(loads).await) {
         match loaded {
             Ok(plugin) => {
+                info!(plugin = %plan.name, kind = kind(&plugin), digest = plugin.digest(), "plugin loaded");
                 plugins.insert(plan.name.clone(), plugin);
             }
             Err(error) => problems.add(Mistake::new(plan.place.clone(), None, error.to_string())),
@@ -116,11 +118,7 @@ async fn load(
     for route in routes {
         let check = |name, place: &_, wanted, use_it| {
             if let Some(plugin) = plugins.get(name).filter(|plugin| plugin.kind() != wanted) {
-                let is = match plugin.kind() {
-                    Kind::Authenticator => "an authenticator",
-                    Kind::Behavior => "a behavior",
-                };
-                let message = format!("the plugin {name} is {is}; {use_it}");
+                let message = format!("the plugin {name} is of the kind {}; {use_it}", kind(plugin));
                 problems.add(Mistake::new(Clone::clone(place), None, message));
             }
         };
@@ -133,6 +131,13 @@ async fn load(
     }
     problems.into_result()?;
     Ok(plugins)
+}
+
+fn kind(plugin: &Plugin) -> &'static str {
+    match plugin.kind() {
+        Kind::Authenticator => "authenticator",
+        Kind::Behavior => "behavior",
+    }
 }
 
 fn plugin_config(plan: &PluginPlan) -> PluginConfig {

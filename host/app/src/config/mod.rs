@@ -141,7 +141,7 @@ impl Config {
             heartbeat: &heartbeat,
             limits: &limits,
             listeners: &listeners.iter().map(|listener| listener.name.clone()).collect::<Vec<_>>(),
-            plugins: &top.inner_names("plugin"),
+            plugins: &top.names("plugin"),
         };
         let routes = routes::routes(top, &around);
 
@@ -178,7 +178,7 @@ impl Config {
 
 /// The listeners, or the one that there is without any.
 fn listeners(top: &Table<'_>) -> Vec<ListenerConfig> {
-    let mut tables: Vec<_> = top.inner("listener").into_iter().map(|(_, table)| table).collect();
+    let mut tables = top.many("listener");
     if !top.has("listener") {
         tables.push(top.absent("listener"));
     }

@@ -51,7 +51,7 @@ impl fmt::Debug for PluginPlan {
 /// The plugins. None when one of them lacks what it needs.
 pub(super) fn plugins(top: &Table<'_>, folder: &Path) -> Option<Vec<PluginPlan>> {
     // All of them, then the answer: the first that is wrong must not hide the others.
-    let plans: Vec<_> = top.inner("plugin").into_iter().map(|(name, table)| plugin(name, &table, folder)).collect();
+    let plans: Vec<_> = top.named("plugin").into_iter().map(|(name, table)| plugin(name, &table, folder)).collect();
     plans.into_iter().collect()
 }
 

@@ -53,66 +53,59 @@ impl<'a> Reader<'a> {
 // === impl Table ===
 
 impl<'a> Table<'a> {
-    /// The tables of a section inside this one: all of `[[name]]`, the one `[name]` (absent or not), or all of `[name.NAME]`,
-    /// which come with their names.
-    pub(crate) fn inner(&self, name: &str) -> Vec<(&'a str, Self)> {
-        let section = self.child(name);
-        let path = self.join(name);
-        let item = self.items.and_then(|items| items.get(name));
-        match (section.shape, item) {
-            (Shape::Many, None) => vec![],
-            (Shape::Many, Some(Item::ArrayOfTables(tables))) => {
-                tables.iter().map(|table| ("", self.open(section, path.clone(), table, table.span(), name))).collect()
+    /// The table `[name]` inside this one; it may be absent from the file.
+    pub(crate) fn one(&self, name: &str) -> Self {
+        match self.item(name).map(|item| (item, item.as_table_like())) {
+            None => self.absent(name),
+            Some((item, Some(table))) => self.open(name, self.join(name), table, item.span()),
+            Some((_, None)) => {
+                self.not_tables(name);
+                self.absent(name)
             }
-            (Shape::Many, Some(Item::Value(Toml::Array(array)))) if array.iter().all(Toml::is_inline_table) => array
-                .iter()
-                .filter_map(Toml::as_inline_table)
-                .map(|table| ("", self.open(section, path.clone(), table, table.span(), name)))
-                .collect(),
-            (Shape::Many, Some(_)) => {
-                self.wrong(name, format!("expected tables: write {}", section.header()));
-                vec![]
-            }
-            (Shape::Named, None) => vec![],
-            (Shape::Named, Some(item)) => {
-                let Some(names) = item.as_table_like() else {
-                    self.wrong(name, format!("expected a table: write {}", section.header()));
-                    return vec![];
-                };
-                let table = |(key, item): (&'a str, &'a Item)| {
-                    let span = item.span().or_else(|| names.get_key_value(key)?.0.span());
-                    match item.as_table_like() {
-                        Some(table) => Some((key, self.open(section, format!("{path}.{key}"), table, span, name))),
-                        None => {
-                            let place = self.place_at(format!("{path}.{key}"), span);
-                            self.note(place, format!("expected a table: write {}", section.header()));
-                            None
-                        }
-                    }
-                };
-                names.iter().filter_map(table).collect()
-            }
-            (Shape::Once | Shape::Inner | Shape::Override, None) => {
-                vec![("", self.absent(name))]
-            }
-            (Shape::Once | Shape::Inner | Shape::Override, Some(item)) => match item.as_table_like() {
-                Some(table) => vec![("", self.open(section, path, table, item.span(), name))],
-                None => {
-                    self.wrong(name, format!("expected a table: write {}", section.header()));
-                    vec![("", self.absent(name))]
-                }
-            },
         }
     }
 
-    /// The one table of a section that is written once.
-    pub(crate) fn one(&self, name: &str) -> Self {
-        self.inner(name).pop().map(|(_, table)| table).expect("such a section has one table, absent or not")
+    /// Every `[[name]]` inside this one.
+    pub(crate) fn many(&self, name: &str) -> Vec<Self> {
+        let open = |table: &'a dyn TableLike, span| self.open(name, self.join(name), table, span);
+        match self.item(name) {
+            None => vec![],
+            Some(Item::ArrayOfTables(tables)) => tables.iter().map(|table| open(table, table.span())).collect(),
+            Some(Item::Value(Toml::Array(array))) if array.iter().all(Toml::is_inline_table) => {
+                array.iter().filter_map(Toml::as_inline_table).map(|table| open(table, table.span())).collect()
+            }
+            Some(_) => {
+                self.not_tables(name);
+                vec![]
+            }
+        }
+    }
+
+    /// Every `[name.NAME]` inside this one, with its name.
+    pub(crate) fn named(&self, name: &str) -> Vec<(&'a str, Self)> {
+        let Some(item) = self.item(name) else { return vec![] };
+        let Some(names) = item.as_table_like() else {
+            self.not_tables(name);
+            return vec![];
+        };
+        let table = |(key, item): (&'a str, &'a Item)| {
+            let path = format!("{}.{key}", self.join(name));
+            let span = item.span().or_else(|| names.get_key_value(key)?.0.span());
+            match item.as_table_like() {
+                Some(table) => Some((key, self.open(name, path, table, span))),
+                None => {
+                    let header = self.child(name).header();
+                    self.note(self.place_at(path, span), format!("expected a table: write {header}"));
+                    None
+                }
+            }
+        };
+        names.iter().filter_map(table).collect()
     }
 
     /// The names in a section that is written once for each name, whether or not what they name is right.
-    pub(crate) fn inner_names(&self, name: &str) -> Vec<&'a str> {
-        let names = self.items.and_then(|items| items.get(name)).and_then(Item::as_table_like);
+    pub(crate) fn names(&self, name: &str) -> Vec<&'a str> {
+        let names = self.item(name).and_then(Item::as_table_like);
         names.into_iter().flat_map(|names| names.iter().map(|(name, _)| name)).collect()
     }
 
@@ -193,18 +186,21 @@ impl<'a> Table<'a> {
         child.expect("only sections in the list of sections are asked for")
     }
 
-    fn open(
-        &self,
-        section: &'static Section,
-        path: String,
-        items: &'a dyn TableLike,
-        span: Option<Range<usize>>,
-        name: &str,
-    ) -> Self {
+    fn item(&self, name: &str) -> Option<&'a Item> {
+        self.items?.get(name)
+    }
+
+    fn not_tables(&self, name: &str) {
+        let section = self.child(name);
+        let what = if section.shape == Shape::Many { "tables" } else { "a table" };
+        self.wrong(name, format!("expected {what}: write {}", section.header()));
+    }
+
+    fn open(&self, name: &str, path: String, items: &'a dyn TableLike, span: Option<Range<usize>>) -> Self {
         // A table that exists only through its dotted keys has no place of its own.
         let span = span.or_else(|| items.iter().find_map(|(key, _)| items.get_key_value(key)?.0.span()));
         let line = self.reader.line(span.or_else(|| self.span(name))).unwrap_or(self.line);
-        let table = Self { reader: self.reader, section, path, items: Some(items), line };
+        let table = Self { reader: self.reader, section: self.child(name), path, items: Some(items), line };
         table.check_names();
         table
     }

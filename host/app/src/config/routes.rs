@@ -6,11 +6,15 @@ use super::{
     sections::{self, ConnectionLimits, RouteLimits},
     words::{Instance, OriginList},
 };
+use prometheus_client::registry::Registry;
 use socklet_core::{Heartbeat, InvalidHeartbeat, ListenerName, PluginName, RouteName};
 use socklet_plugin::{InstancePolicy, KeyTemplate};
-use socklet_server::{Origins, PathPattern, RouteConfig};
+use socklet_server::{
+    HeaderCondition, HostPattern, Metrics, Origins, PathPattern, Route, RouteConfig, RouteConnections, Routes,
+};
 use std::{
     path::{Path, PathBuf},
+    sync::Arc,
     time::Duration,
 };
 
@@ -41,39 +45,52 @@ pub(super) struct Around<'a> {
     pub(super) plugins: &'a [&'a str],
 }
 
-/// The paths of a route: the pattern, what it captures, and how it is written.
+/// The paths of a route: the pattern, how it is written, and the route's name where it has none.
 struct Paths {
     pattern: PathPattern,
-    captures: Vec<String>,
     shown: String,
     name: Option<String>,
 }
 
 /// The routes. None when one of them is wrong.
 pub(super) fn routes(top: &Table<'_>, around: &Around<'_>) -> Option<Vec<RoutePlan>> {
-    let tables = top.inner("route");
-    let plans: Vec<_> = tables.iter().map(|(_, table)| route(table, around)).collect();
+    let tables = top.many("route");
+    let plans: Vec<_> = tables.iter().map(|table| route(table, around)).collect();
     for (index, plan) in plans.iter().enumerate() {
-        let Some(plan) = plan else { continue };
-        let (_, table) = &tables[index];
-        for earlier in plans[..index].iter().flatten() {
-            let (config, other) = (&plan.config, &earlier.config);
-            if (&config.tenant, &config.name) == (&other.tenant, &other.name) {
-                table.wrong(
-                    "name",
-                    format!("the tenant {} has another route {}; name one of them", other.tenant, other.name),
-                );
-            }
-            if config.conflicts_with(other) {
-                table.wrong_here(format!(
-                    "cannot be told apart from the route {} at line {}: the same requests fit both",
-                    other.name,
-                    earlier.behavior_place.line().unwrap_or_default(),
-                ));
-            }
+        let Some(RoutePlan { config, .. }) = plan else { continue };
+        let same = |other: &&RoutePlan| (&other.config.tenant, &other.config.name) == (&config.tenant, &config.name);
+        if plans[..index].iter().flatten().any(|other| same(&other)) {
+            let message = format!("the tenant {} has another route {}; name one of them", config.tenant, config.name);
+            tables[index].wrong("name", message);
         }
     }
+    conflicts(&tables, &plans);
     plans.into_iter().collect()
+}
+
+/// Notes every route that cannot be told apart from one before it.
+fn conflicts(tables: &[Table<'_>], plans: &[Option<RoutePlan>]) {
+    // Routes are built to be asked, and thrown away.
+    let metrics = Metrics::register(&mut Registry::default());
+    let route = |plan: &RoutePlan| {
+        let connections = Arc::new(RouteConnections::new(&plan.config, &metrics));
+        Route::new(plan.config.clone(), connections, vec![], None)
+    };
+    let routes = |plans: &[&RoutePlan]| Routes::new(plans.iter().map(|plan| route(plan)).collect());
+    let all: Vec<_> = plans.iter().flatten().collect();
+    if routes(&all).is_ok() {
+        return;
+    }
+    // One conflict is told at a time: leave its second route out, and go on.
+    let mut kept = Vec::new();
+    for (table, plan) in tables.iter().zip(plans) {
+        let Some(plan) = plan else { continue };
+        kept.push(plan);
+        if let Err(conflict) = routes(&kept) {
+            table.wrong_here(conflict.to_string());
+            kept.pop();
+        }
+    }
 }
 
 /// A heartbeat of a section; what cannot be becomes a mistake.
@@ -102,8 +119,7 @@ fn route(table: &Table<'_>, around: &Around<'_>) -> Option<RoutePlan> {
     let paths = paths(table, &route);
     let name = name(table, &route, paths.as_ref());
     references(table, &route, around);
-    let hosts = hosts(table, &route);
-    let headers = headers(table, &route);
+    let found = (hosts(table, &route), headers(table, &route));
     let origins = origins(table, &route);
     subprotocols(table, &route);
     let files = files(table, &route, around.folder);
@@ -112,15 +128,15 @@ fn route(table: &Table<'_>, around: &Around<'_>) -> Option<RoutePlan> {
         without_behavior(table, &route);
     }
 
-    let paths = paths?;
+    let (paths, (Some(()), Some(()))) = (paths?, found) else { return None };
     Some(RoutePlan {
         config: RouteConfig {
             tenant: route.tenant,
             name: name?,
             listeners: route.listener,
-            hosts,
+            hosts: route.host,
             path: paths.pattern,
-            headers,
+            headers: route.headers.0.into_iter().map(|(name, value)| (name.to_ascii_lowercase(), value)).collect(),
             origins: origins?,
             subprotocols: route.subprotocols,
             limits: connection_limits(
@@ -171,36 +187,22 @@ fn paths(table: &Table<'_>, route: &sections::Route) -> Option<Paths> {
     let written: Vec<_> = ["path", "path_regex", "default"].into_iter().filter(|key| table.has(key)).collect();
     match (&route.path, &route.path_regex, route.default) {
         (Some(path), None, false) => match PathPattern::parse(path) {
-            Ok(pattern) => {
-                Some(Paths { captures: captures(path), shown: path.clone(), name: Some(name_of(path)), pattern })
-            }
+            Ok(pattern) => Some(Paths { shown: path.clone(), name: Some(name_of(path)), pattern }),
             Err(error) => {
                 table.wrong("path", error.to_string());
                 None
             }
         },
-        (None, Some(regex), false) => match (PathPattern::regex(regex), regex::Regex::new(regex)) {
-            (Ok(pattern), Ok(parsed)) => Some(Paths {
-                captures: parsed.capture_names().flatten().map(str::to_owned).collect(),
-                shown: format!("~{regex}"),
-                name: None,
-                pattern,
-            }),
-            (Err(error), _) => {
+        (None, Some(regex), false) => match PathPattern::regex(regex) {
+            Ok(pattern) => Some(Paths { shown: format!("~{regex}"), name: None, pattern }),
+            Err(error) => {
                 table.wrong("path_regex", error.to_string());
                 None
             }
-            (_, Err(error)) => {
-                table.wrong("path_regex", error.to_string().replace('\n', " "));
-                None
-            }
         },
-        (None, None, true) => Some(Paths {
-            pattern: PathPattern::default(),
-            captures: vec![],
-            shown: "/…".to_owned(),
-            name: Some("default".to_owned()),
-        }),
+        (None, None, true) => {
+            Some(Paths { pattern: PathPattern::default(), shown: "/…".to_owned(), name: Some("default".to_owned()) })
+        }
         (None, None, false) => {
             // A path that is written but wrong was noted where it is.
             if written.iter().all(|key| *key == "default") {
@@ -213,12 +215,6 @@ fn paths(table: &Table<'_>, route: &sections::Route) -> Option<Paths> {
             None
         }
     }
-}
-
-/// The names in `/chat/{room}/{*rest}`.
-fn captures(path: &str) -> Vec<String> {
-    let name = |part: &str| Some(part.split_once('}')?.0.trim_start_matches('*').to_owned());
-    path.replace("{{", "").split('{').skip(1).filter_map(name).collect()
 }
 
 /// A name that comes from a path: its words, in the letters of names.
@@ -274,39 +270,29 @@ fn without_behavior(table: &Table<'_>, route: &sections::Route) {
     }
 }
 
-fn hosts(table: &Table<'_>, route: &sections::Route) -> Vec<String> {
-    for host in &route.host {
-        let name = host.strip_prefix("*.").unwrap_or(host);
-        let literal = name.starts_with('[') && name.ends_with(']');
-        let valid = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
-        if !literal && (name.is_empty() || !name.chars().all(valid)) {
-            table.wrong("host", format!("{host:?} is not a host; write it without scheme and port, such as \"example.com\" or \"*.example.com\""));
-        }
-    }
-    route.host.iter().map(|host| host.to_ascii_lowercase()).collect()
+fn hosts(table: &Table<'_>, route: &sections::Route) -> Option<()> {
+    let errors: Vec<_> = route.host.iter().filter_map(|host| host.parse::<HostPattern>().err()).collect();
+    errors.iter().for_each(|error| table.wrong("host", error.to_string()));
+    errors.is_empty().then_some(())
 }
 
-fn headers(table: &Table<'_>, route: &sections::Route) -> Vec<(String, String)> {
-    for (name, value) in &route.headers.0 {
-        if http::HeaderName::from_bytes(name.as_bytes()).is_err() || http::HeaderValue::from_str(value).is_err() {
-            table.wrong("headers", format!("{name:?} = {value:?} is not a header field"));
-        }
-    }
-    route.headers.0.iter().map(|(name, value)| (name.to_ascii_lowercase(), value.clone())).collect()
+fn headers(table: &Table<'_>, route: &sections::Route) -> Option<()> {
+    let conditions = route.headers.0.iter().map(|(name, value)| HeaderCondition::new(name, value));
+    let errors: Vec<_> = conditions.filter_map(Result::err).collect();
+    errors.iter().for_each(|error| table.wrong("headers", error.to_string()));
+    errors.is_empty().then_some(())
 }
 
 fn origins(table: &Table<'_>, route: &sections::Route) -> Option<Origins> {
-    match &route.allowed_origins {
-        None => Some(Origins::SameOrigin),
-        Some(OriginList::Any) => Some(Origins::Any),
-        Some(OriginList::List(list)) => match Origins::list(list) {
-            Ok(origins) => Some(origins),
-            Err(error) => {
-                table.wrong("allowed_origins", error.to_string());
-                None
-            }
-        },
+    let list = match &route.allowed_origins {
+        None => return Some(Origins::SameOrigin),
+        Some(OriginList::Any) => return Some(Origins::Any),
+        Some(OriginList::List(list)) => list,
+    };
+    for error in list.iter().filter_map(|origin| Origins::list([origin]).err()) {
+        table.wrong("allowed_origins", error.to_string());
     }
+    Origins::list(list).ok()
 }
 
 fn subprotocols(table: &Table<'_>, route: &sections::Route) {
@@ -340,9 +326,9 @@ fn instance(table: &Table<'_>, route: &sections::Route, paths: Option<&Paths>) -
             return None;
         }
     };
-    let captures = &paths?.captures;
-    for name in key.captures().filter(|name| !captures.iter().any(|capture| capture == name)) {
-        let known = captures.iter().map(String::as_str);
+    let captures = paths?.pattern.captures();
+    for name in key.captures().filter(|name| !captures.contains(name)) {
+        let known = captures.iter().copied();
         table.wrong(
             "instance",
             format!("the path does not capture it: {}", unknown(&format!("capture {name}"), name, known)),
@@ -358,18 +344,17 @@ fn twice<T: PartialEq>(list: &[T]) -> Option<&T> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::name_of;
 
     #[test]
-    fn paths_name_their_routes_and_captures() {
-        for (path, name, expected) in [
-            ("/", "root", &[][..]),
-            ("/chat/{room}", "chat-room", &["room"]),
-            ("/Files/{*rest}", "files-rest", &["rest"]),
-            ("/a/{b}/c/{d}", "a-b-c-d", &["b", "d"]),
+    fn paths_name_their_routes() {
+        for (path, name) in [
+            ("/", "root"),
+            ("/chat/{room}", "chat-room"),
+            ("/Files/{*rest}", "files-rest"),
+            ("/a/{b}.json", "a-b-json"),
         ] {
             assert_eq!(name_of(path), name);
-            assert_eq!(captures(path), expected);
         }
     }
 }

@@ -113,7 +113,7 @@ fn a_whole_configuration() {
     let route = &config.routes[0];
     assert_eq!(route.config.tenant.as_str(), "acme");
     assert_eq!(route.config.name.as_str(), "chat-room");
-    assert_eq!(route.config.hosts, ["example.com", "*.example.com"]);
+    assert_eq!(route.config.hosts, ["Example.com", "*.example.com"]);
     assert_eq!(route.config.headers, [("x-version".to_owned(), "2".to_owned())]);
     assert_eq!(route.config.limits.max_message_size, 2048);
     assert_eq!(route.config.limits.max_frame_size, 2048);
@@ -298,11 +298,14 @@ source = "file:chat.wasm"
         &[
             "socklet.toml:2: route: it has no path: write one of path, path_regex and default = true",
             "socklet.toml:6: route.default = true: write one of path, path_regex and default = true, not path and default",
-            "socklet.toml:9: route.path_regex = \"/y[0-9\": regex parse error:     /y[0-9       ^ error: unclosed character class",
+            "socklet.toml:9: route.path_regex = \"/y[0-9\": \"/y[0-9\" is not a pattern of paths: regex parse error:",
+            "    /y[0-9",
+            "      ^",
+            "error: unclosed character class",
             "socklet.toml:12: route.name: missing; a route with path_regex needs one",
             "socklet.toml:15: route: it serves nothing: write behavior, static, or both",
             "socklet.toml:17: route.authenticators = [\"chat\"]: this is about WebSockets, and the route has no behavior to serve them",
-            "socklet.toml:19: route.path = \"v\": a path starts with /",
+            "socklet.toml:19: route.path = \"v\": \"v\" is not a pattern of paths: it starts with a slash, such as /rooms/{room}",
             "socklet.toml:20: route.static = \"pages\": there is no folder pages",
             "socklet.toml:21: route.instance = \"shared\": this is about WebSockets, and the route has no behavior to serve them",
         ],
@@ -318,7 +321,10 @@ fn routes_that_cannot_be_told_apart() {
     };
     wrong(
         &text("path = \"/r/{x}\""),
-        &["socklet.toml:5: route: cannot be told apart from the route a at line 1: the same requests fit both"],
+        &[
+            "socklet.toml:5: route: routes a and b cannot be told apart: both serve /r/{x} of every host, with the same header \
+           fields and listeners",
+        ],
     );
     parse(&text("path = \"/r/{x}\"\nhost = \"example.com\""));
     parse(&text("path = \"/r/{x}/more\""));
@@ -340,14 +346,30 @@ authenticators = ["chat", "chat"]
 source = "file:chat.wasm"
 "#,
         &[
-            "socklet.toml:5: route.host = [\"https://example.com\"]: \"https://example.com\" is not a host; write it without \
-             scheme and port, such as \"example.com\" or \"*.example.com\"",
-            "socklet.toml:6: route.headers: \"x y\" = \"1\" is not a header field",
+            "socklet.toml:5: route.host = [\"https://example.com\"]: \"https://example.com\" is not a host: write the \
+             host alone, such as example.com",
+            "socklet.toml:6: route.headers: \"x y\" is not the name of a header field: use letters, digits and hyphens, such as \
+             x-version",
             "socklet.toml:7: route.subprotocols = [\"a\", \"b c\", \"a\"]: \"b c\" is not a subprotocol: no spaces, no \
              separators, not empty",
             "socklet.toml:7: route.subprotocols = [\"a\", \"b c\", \"a\"]: a is in it twice",
-            "socklet.toml:8: route.allowed_origins = [\"example.com\"]: ORIGIN",
+            "socklet.toml:8: route.allowed_origins = [\"example.com\"]: \"example.com\" is not an origin: it starts with a scheme, such as \
+             https://app.example",
             "socklet.toml:9: route.authenticators = [\"chat\", \"chat\"]: chat is in it twice",
+        ],
+    );
+}
+
+#[test]
+fn a_wrong_host_is_told_once() {
+    wrong(
+        "[[route]]\npath = \"/\"\nstatic = \"page\"\nhost = \"*\"\nheaders = { a = \"1\", A = \"1\" }",
+        &["socklet.toml:4: route.host = \"*\": \"*\" is not a host: leave the hosts out to serve all of them"],
+    );
+    wrong(
+        "[[route]]\npath = \"/\"\nstatic = \"page\"\nheaders = { a = \"1\", A = \"1\" }",
+        &[
+            "socklet.toml:1: route: route root: header field \"a\" is asked for twice: a request has to carry it exactly once",
         ],
     );
 }
