@@ -1,1 +1,41 @@
-//! x
+//! Components to answers: engine, cache, loading, instances, limits, host imports. The only crate that names the virtual machine.
+//!
+//! [`Plugins::load`] turns a file into a [`Plugin`], which serves routes through the traits of `socklet-core`. A call starts on
+//! its caller's thread and moves to a guest thread when it is not done within a slice of two milliseconds.
+
+mod answer;
+mod artifact;
+mod auth;
+mod bindings;
+mod cache;
+mod cell;
+mod config;
+mod contract;
+mod convert;
+mod engine;
+mod error;
+mod failure;
+mod guests;
+mod host;
+mod inspect;
+mod instance;
+mod limits;
+mod load;
+mod meter;
+mod metrics;
+mod pace;
+mod plugin;
+mod policy;
+mod precheck;
+mod serving;
+mod session;
+mod state;
+mod ticker;
+
+pub use config::{CallLimits, EngineConfig, Grants, PluginConfig};
+pub use contract::{Import, ImportStatus, Kind};
+pub use engine::Allocation;
+pub use error::{EngineError, LoadError, WrongKind};
+pub use inspect::{Inspection, inspect};
+pub use plugin::{Plugin, Plugins};
+pub use policy::{InstancePolicy, InvalidPolicy, KeyTemplate};

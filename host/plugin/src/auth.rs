@@ -1,0 +1,95 @@
+//! An authenticator on one route: a fresh instance for each request.
+
+use crate::{
+    answer,
+    bindings::authenticator::GuestIndices,
+    failure::Failure,
+    guests::Lost,
+    instance::Linked,
+    meter::{Place, TimedOut, timed},
+    metrics::{AuthOutcome, Hook, Outcome},
+    pace::Pace,
+    plugin::Loaded,
+    state::Scope,
+};
+use socklet_core::{Authenticator, BoxFuture, CallError, DeathKind, UpgradeRequest, Verdict};
+use std::{fmt, sync::Arc, time::Instant};
+
+/// One authenticator on one route.
+pub(crate) struct PluginAuthenticator(Arc<Inner>);
+
+struct Inner {
+    plugin: Arc<Loaded>,
+    linked: Arc<Linked<GuestIndices>>,
+    scope: Arc<Scope>,
+    pace: Pace,
+}
+
+// === impl PluginAuthenticator ===
+
+impl PluginAuthenticator {
+    pub(crate) fn new(plugin: Arc<Loaded>, linked: Arc<Linked<GuestIndices>>, scope: Arc<Scope>) -> Self {
+        Self(Arc::new(Inner { plugin, linked, scope, pace: Pace::default() }))
+    }
+}
+
+impl Authenticator for PluginAuthenticator {
+    fn authenticate(&self, request: Arc<UpgradeRequest>) -> BoxFuture<Result<Verdict, CallError>> {
+        let inner = self.0.clone();
+        Box::pin(async move {
+            let place = inner.pace.place();
+            let call = Box::pin(inner.clone().ask(place, request));
+            let verdict = match inner.plugin.guests().run(place, call).await {
+                Ok(verdict) => verdict,
+                Err(Lost) => Err(Failure::Host("host code panicked".into()).report(&inner.scope, Hook::Authenticate)),
+            };
+            inner.scope.metrics.authenticated(match &verdict {
+                Ok(Verdict::Grant(_)) => AuthOutcome::Grant,
+                Ok(Verdict::Abstain) => AuthOutcome::Abstain,
+                Ok(Verdict::Deny(_)) => AuthOutcome::Deny,
+                Err(_) => AuthOutcome::Failed,
+            });
+            verdict
+        })
+    }
+}
+
+impl fmt::Debug for PluginAuthenticator {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PluginAuthenticator").field("scope", &self.0.scope).finish_non_exhaustive()
+    }
+}
+
+// === impl Inner ===
+
+impl Inner {
+    async fn ask(self: Arc<Self>, place: Place, request: Arc<UpgradeRequest>) -> Result<Verdict, CallError> {
+        let began = Instant::now();
+        let sandbox = match self.linked.sandbox(&self.scope) {
+            Ok(sandbox) => sandbox,
+            Err(error) => return Err(Failure::Host(format!("{error:#}")).report(&self.scope, Hook::Authenticate)),
+        };
+        let account = sandbox.account();
+        let called = timed(&account, place, self.scope.wait, async {
+            let instance = self.linked.instantiate(sandbox).await;
+            let mut instance = instance.map_err(|error| Failure::at_start(&error, &account))?;
+            instance.authenticate(&request).await.map_err(|error| Failure::in_call(&error, &account))
+        })
+        .await;
+        self.pace.note(account.was_slow());
+        let checked = match called {
+            Ok(Ok(verdict)) => {
+                answer::verdict(verdict).map_err(|invalid| Failure::Died(DeathKind::InvalidAnswer, invalid.to_string()))
+            }
+            Ok(Err(failure)) => Err(failure),
+            Err(TimedOut) => Err(Failure::Died(DeathKind::Timeout, "waited for too long".into())),
+        };
+        let outcome = match &checked {
+            Ok(Verdict::Deny(_)) => Outcome::Refused,
+            Ok(_) => Outcome::Ok,
+            Err(failure) => failure.outcome(),
+        };
+        self.scope.metrics.called(Hook::Authenticate, outcome, began.elapsed(), account.used());
+        checked.map_err(|failure| failure.report(&self.scope, Hook::Authenticate))
+    }
+}

@@ -1,0 +1,35 @@
+//! Raw bindings to `socklet:plugin@0.1`, generated once. Arguments of the guest's exports are borrowed, so that a message goes
+//! into the guest without a copy on the way.
+
+#[expect(unreachable_pub, dead_code, reason = "the generated code names it all, and we use some")]
+pub mod types;
+
+mod generated {
+    wasmtime::component::bindgen!({
+        path: "../../wit/v0.1",
+        inline: "
+            package socklet:host;
+            world host {
+                import socklet:plugin/connections@0.1.0;
+                import socklet:plugin/topics@0.1.0;
+                import socklet:plugin/heartbeat@0.1.0;
+                import socklet:plugin/logging@0.1.0;
+                export socklet:plugin/authenticator@0.1.0;
+                export socklet:plugin/behavior@0.1.0;
+            }
+        ",
+        world: "socklet:host/host",
+        imports: {
+            "socklet:plugin/connections@0.1.0.flush": async | trappable,
+            default: trappable,
+        },
+        exports: { default: async },
+        with: { "socklet:plugin/types": crate::bindings::types },
+        ownership: Borrowing { duplicate_if_necessary: true },
+    });
+}
+
+pub(crate) use generated::{
+    exports::socklet::plugin::{authenticator, behavior},
+    socklet::plugin::{connections, frames, heartbeat, logging, topics},
+};

@@ -1,0 +1,82 @@
+//! What an operator sets: for the engine, and for each plugin.
+
+use socklet_core::PluginName;
+use std::{collections::BTreeMap, path::PathBuf, time::Duration};
+
+/// The engine's settings.
+#[derive(Clone, Debug)]
+pub struct EngineConfig {
+    /// A private folder for compiled plugins. Made when it is not there; refused when others can reach it.
+    pub cache_dir: PathBuf,
+    /// How many instances of lean components may be alive at once. Address space for all is reserved at the start: 64 MiB each.
+    pub max_instances: u32,
+    /// Threads for calls that are not done at once. They run at a lower priority than the caller's.
+    pub guest_threads: usize,
+}
+
+/// One plugin.
+#[derive(Clone, Debug)]
+pub struct PluginConfig {
+    /// Its name in logs.
+    pub name: PluginName,
+    /// The component.
+    pub source: PathBuf,
+    /// `sha256:` and 64 hex digits; a component with another digest is refused.
+    pub digest: Option<String>,
+    /// What the plugin reads through `wasi:config/store`.
+    pub settings: BTreeMap<String, String>,
+    /// What one call may use.
+    pub limits: CallLimits,
+    /// What the plugin may reach beside the contract's own imports.
+    pub grants: Grants,
+}
+
+/// What one call, and one instance, may use.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CallLimits {
+    /// CPU time per call. None: 100 ms for a behavior, 2 s for an authenticator.
+    pub timeout: Option<Duration>,
+    /// Wall-clock time per call, waits for the host and for other callers of the instance included. None: 30 s for a behavior,
+    /// 5 s for an authenticator.
+    pub wait: Option<Duration>,
+    /// Bytes of memory of one instance.
+    pub memory_max: usize,
+    /// Host calls that one call may make.
+    pub host_calls_max: u32,
+    /// Bytes that one host call may take from the guest, or one answer may have.
+    pub host_call_bytes_max: usize,
+    /// Bytes that one call may queue for connections.
+    pub queued_bytes_max: u64,
+}
+
+/// What a plugin may reach beside the contract's own imports. Nothing by default.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Grants {
+    /// A behavior sees the `authorization`, `proxy-authorization` and `cookie` header fields. Authenticators always do.
+    pub credentials: bool,
+}
+
+// === impl EngineConfig ===
+
+impl EngineConfig {
+    /// The defaults: 10,000 instances, a guest thread per core.
+    pub fn new(cache_dir: PathBuf) -> Self {
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        Self { cache_dir, max_instances: 10_000, guest_threads: cores }
+    }
+}
+
+// === impl CallLimits ===
+
+impl Default for CallLimits {
+    fn default() -> Self {
+        Self {
+            timeout: None,
+            wait: None,
+            memory_max: 64 << 20,
+            host_calls_max: 200_000,
+            host_call_bytes_max: 4 << 20,
+            queued_bytes_max: 64 << 20,
+        }
+    }
+}

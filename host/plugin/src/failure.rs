@@ -1,0 +1,105 @@
+//! Why a call has no answer, and how that is told: in full to the log, as a kind and an event id to everybody else.
+
+use crate::{
+    host::log::clean,
+    meter::{Account, Exceeded},
+    metrics::{Hook, Outcome},
+    state::Scope,
+};
+use socklet_core::{CallError, DeathKind, EventId};
+use tracing::{info, warn};
+use wasmtime::{PoolConcurrencyLimitError, Trap, component::ResourceTableError};
+
+/// Why a call has no answer.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    /// The guest died.
+    Died(DeathKind, String),
+    /// The caller went away, and the instance with it.
+    Canceled,
+    /// The host failed.
+    Host(String),
+}
+
+// === impl Failure ===
+
+impl Failure {
+    /// An error out of a running guest.
+    pub(crate) fn in_call(error: &wasmtime::Error, account: &Account) -> Self {
+        let kind = match kind(error).unwrap_or(DeathKind::Trap) {
+            DeathKind::Trap if account.was_refused() => DeathKind::Memory,
+            kind => kind,
+        };
+        Self::Died(kind, details(error))
+    }
+
+    /// An error out of a component that was being instantiated: the guest's only when it says so.
+    pub(crate) fn at_start(error: &wasmtime::Error, account: &Account) -> Self {
+        if error.is::<PoolConcurrencyLimitError>() {
+            return Self::Host("no instance is free: raise the engine's number of instances".into());
+        }
+        if kind(error).is_some() || account.was_refused() {
+            return Self::in_call(error, account);
+        }
+        Self::Host(details(error))
+    }
+
+    /// Logs the failure under a new event id; the error for the caller has only that.
+    pub(crate) fn report(&self, scope: &Scope, hook: Hook) -> CallError {
+        let event = EventId::next();
+        let Scope { tenant, route, plugin, .. } = scope;
+        let hook = hook.as_str();
+        match self {
+            Self::Died(kind, error) => {
+                let reason = kind.as_str();
+                warn!(%event, %tenant, %route, %plugin, hook, kind = reason, error, "plugin instance died");
+                CallError::Died { kind: *kind, event }
+            }
+            Self::Canceled => {
+                info!(%event, %tenant, %route, %plugin, hook, "call given up by its connection, instance dropped");
+                CallError::Died { kind: DeathKind::Timeout, event }
+            }
+            Self::Host(error) => {
+                warn!(%event, %tenant, %route, %plugin, hook, error, "failed to call plugin");
+                CallError::Host { event }
+            }
+        }
+    }
+
+    pub(crate) fn outcome(&self) -> Outcome {
+        match self {
+            Self::Died(kind, _) => Outcome::Died(*kind),
+            Self::Canceled => Outcome::Canceled,
+            Self::Host(_) => Outcome::Host,
+        }
+    }
+}
+
+/// What an error says about the guest that it came from; none when it says nothing.
+fn kind(error: &wasmtime::Error) -> Option<DeathKind> {
+    if let Some(Exceeded(kind, _)) = error.downcast_ref() {
+        return Some(*kind);
+    }
+    if let Some(trap) = error.downcast_ref::<Trap>() {
+        return Some(match trap {
+            Trap::StackOverflow => DeathKind::Stack,
+            Trap::Interrupt => DeathKind::Deadline,
+            _ => DeathKind::Trap,
+        });
+    }
+    if let Some(ResourceTableError::Full) = error.downcast_ref() {
+        return Some(DeathKind::HostCalls);
+    }
+    if error.is::<wasmtime_wasi::I32Exit>() {
+        return Some(DeathKind::Trap);
+    }
+    // These two errors of the virtual machine have no public type.
+    let text = error.root_cause().to_string();
+    let spent = ["fuel allocated for hostcalls has been exhausted", "store handle limit exceeded"];
+    spent.iter().any(|limit| text.contains(limit)).then_some(DeathKind::HostCalls)
+}
+
+/// The error with its causes and the guest's backtrace, as one line: names in it are the guest's.
+fn details(error: &wasmtime::Error) -> String {
+    clean(&format!("{error:?}")).into_owned()
+}

@@ -1,0 +1,171 @@
+//! A store with a live guest in it, and the calls into it. Whoever calls must drop it when a call did not return an answer.
+
+use crate::{
+    bindings::{authenticator, behavior, types},
+    convert::{PrincipalView, RequestView, lower_ending, lower_message},
+    meter::{Account, FIRST_SLICE},
+    state::{Scope, State},
+};
+use socklet_core::{ConnectionId, Event, Principal, UpgradeRequest};
+use std::sync::Arc;
+use wasmtime::{Engine, Store, component::InstancePre};
+
+/// Handles to resources that an instance may hold at once.
+const HANDLES_MAX: usize = 2_000;
+
+/// Linked: it can be instantiated.
+pub(crate) struct Linked<I> {
+    pre: InstancePre<State>,
+    indices: I,
+}
+
+/// A store without a guest.
+pub(crate) struct Sandbox(Store<State>);
+
+/// A store with a live guest.
+pub(crate) struct Instance<G> {
+    store: Store<State>,
+    guest: G,
+}
+
+/// A live behavior.
+pub(crate) type BehaviorInstance = Instance<behavior::Guest>;
+
+/// The exports of a kind of plugin, found in a component.
+pub(crate) trait Indices: Sized {
+    type Guest;
+
+    fn find(pre: &InstancePre<State>) -> wasmtime::Result<Self>;
+
+    fn load(&self, store: &mut Store<State>, instance: &wasmtime::component::Instance)
+    -> wasmtime::Result<Self::Guest>;
+}
+
+// === impl Linked ===
+
+impl<I: Indices> Linked<I> {
+    pub(crate) fn new(pre: InstancePre<State>) -> wasmtime::Result<Self> {
+        Ok(Self { indices: I::find(&pre)?, pre })
+    }
+
+    pub(crate) fn engine(&self) -> &Engine {
+        self.pre.engine()
+    }
+
+    /// An empty store for this component.
+    pub(crate) fn sandbox(&self, scope: &Arc<Scope>) -> wasmtime::Result<Sandbox> {
+        let mut store = Store::try_new(self.engine(), State::new(scope.clone()))?;
+        store.limiter(|state| &mut state.limits);
+        store.set_hostcall_fuel(scope.limits.host_call_bytes_max);
+        store.set_max_component_handles(HANDLES_MAX);
+        store.epoch_deadline_callback(|mut store| store.data_mut().meter.slice_over());
+        Ok(Sandbox(store))
+    }
+
+    /// Instantiates the component, under the same budgets as any call.
+    pub(crate) async fn instantiate(&self, sandbox: Sandbox) -> wasmtime::Result<Instance<I::Guest>> {
+        let Sandbox(mut store) = sandbox;
+        store.set_epoch_deadline(FIRST_SLICE);
+        let instance = self.pre.instantiate_async(&mut store).await?;
+        let guest = self.indices.load(&mut store, &instance)?;
+        Ok(Instance { store, guest })
+    }
+}
+
+// === impl Sandbox ===
+
+impl Sandbox {
+    pub(crate) fn account(&self) -> Arc<Account> {
+        self.0.data().meter.account().clone()
+    }
+}
+
+// === impl Instance ===
+
+impl<G> Instance<G> {
+    pub(crate) fn account(&self) -> Arc<Account> {
+        self.store.data().meter.account().clone()
+    }
+
+    /// Fills the budgets. To be called before the call is, once.
+    pub(crate) fn refill(&mut self) {
+        let state = self.store.data_mut();
+        state.meter.refill(&state.scope.limits);
+    }
+
+    fn enter(&mut self) -> (&mut Store<State>, &G) {
+        self.store.set_epoch_deadline(FIRST_SLICE);
+        (&mut self.store, &self.guest)
+    }
+}
+
+impl Instance<behavior::Guest> {
+    pub(crate) async fn on_upgrade(
+        &mut self,
+        request: &UpgradeRequest,
+        principal: Option<&Principal>,
+        credentials: bool,
+    ) -> wasmtime::Result<Result<behavior::Acceptance, types::Response>> {
+        let request = RequestView::new(request, credentials);
+        let principal = principal.map(PrincipalView::new);
+        let principal = principal.as_ref().map(PrincipalView::lower);
+        let (store, guest) = self.enter();
+        guest.call_on_upgrade(store, request.lower(), principal).await
+    }
+
+    pub(crate) async fn on_event(
+        &mut self,
+        connection: ConnectionId,
+        event: &Event,
+    ) -> wasmtime::Result<Result<(), types::CloseFrameResult>> {
+        let connection = connection.get();
+        let (store, guest) = self.enter();
+        match event {
+            Event::Open => guest.call_on_open(store, connection).await,
+            Event::Message(message) => guest.call_on_message(store, connection, lower_message(message)).await,
+            Event::Close(ending) => guest.call_on_close(store, connection, lower_ending(ending)).await.map(Ok),
+        }
+    }
+}
+
+impl Instance<authenticator::Guest> {
+    pub(crate) async fn authenticate(&mut self, request: &UpgradeRequest) -> wasmtime::Result<authenticator::Verdict> {
+        let request = RequestView::new(request, true);
+        let (store, guest) = self.enter();
+        guest.call_authenticate(store, request.lower()).await
+    }
+}
+
+// === impl Indices ===
+
+impl Indices for behavior::GuestIndices {
+    type Guest = behavior::Guest;
+
+    fn find(pre: &InstancePre<State>) -> wasmtime::Result<Self> {
+        Self::new(pre)
+    }
+
+    fn load(
+        &self,
+        store: &mut Store<State>,
+        instance: &wasmtime::component::Instance,
+    ) -> wasmtime::Result<Self::Guest> {
+        Self::load(self, store, instance)
+    }
+}
+
+impl Indices for authenticator::GuestIndices {
+    type Guest = authenticator::Guest;
+
+    fn find(pre: &InstancePre<State>) -> wasmtime::Result<Self> {
+        Self::new(pre)
+    }
+
+    fn load(
+        &self,
+        store: &mut Store<State>,
+        instance: &wasmtime::component::Instance,
+    ) -> wasmtime::Result<Self::Guest> {
+        Self::load(self, store, instance)
+    }
+}

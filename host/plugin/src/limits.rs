@@ -1,0 +1,111 @@
+//! Caps what an instance allocates. Growth over a cap fails as the specification says; a guest that dies of it is known by that.
+
+use crate::meter::Account;
+use prometheus_client::metrics::gauge::Gauge;
+use std::sync::Arc;
+use wasmtime::ResourceLimiter;
+
+/// Core instances of one component instance; Python needs 38.
+pub(crate) const CORE_INSTANCES: usize = 64;
+/// Memories of one instance; Python needs 3.
+pub(crate) const MEMORIES: usize = 8;
+/// Tables of one instance.
+pub(crate) const TABLES: usize = 16;
+/// Elements of all tables of one instance; Python needs 6,000.
+const TABLE_ELEMENTS: usize = 65_536;
+
+/// The caps of one instance, and what it has of them.
+#[derive(Debug)]
+pub(crate) struct Limits {
+    memory: usize,
+    memory_max: usize,
+    last_growth: usize,
+    elements: usize,
+    account: Arc<Account>,
+    /// The memory of all instances.
+    total: Gauge,
+}
+
+// === impl Limits ===
+
+impl Limits {
+    pub(crate) fn new(memory_max: usize, account: Arc<Account>, total: Gauge) -> Self {
+        Self { memory: 0, memory_max, last_growth: 0, elements: 0, account, total }
+    }
+}
+
+impl Drop for Limits {
+    fn drop(&mut self) {
+        self.total.dec_by(self.memory as i64);
+    }
+}
+
+impl ResourceLimiter for Limits {
+    fn memory_growing(&mut self, current: usize, desired: usize, maximum: Option<usize>) -> wasmtime::Result<bool> {
+        self.last_growth = 0;
+        let growth = desired.saturating_sub(current);
+        if self.memory.saturating_add(growth) > self.memory_max {
+            self.account.refuse();
+            return Ok(false);
+        }
+        if maximum.is_some_and(|maximum| desired > maximum) {
+            return Ok(false);
+        }
+        self.memory += growth;
+        self.last_growth = growth;
+        self.total.inc_by(growth as i64);
+        Ok(true)
+    }
+
+    fn memory_grow_failed(&mut self, _: wasmtime::Error) -> wasmtime::Result<()> {
+        let growth = std::mem::take(&mut self.last_growth);
+        self.memory -= growth;
+        self.total.dec_by(growth as i64);
+        Ok(())
+    }
+
+    fn table_growing(&mut self, current: usize, desired: usize, _: Option<usize>) -> wasmtime::Result<bool> {
+        let growth = desired.saturating_sub(current);
+        if self.elements.saturating_add(growth) > TABLE_ELEMENTS {
+            self.account.refuse();
+            return Ok(false);
+        }
+        self.elements += growth;
+        Ok(true)
+    }
+
+    fn instances(&self) -> usize {
+        CORE_INSTANCES
+    }
+
+    fn tables(&self) -> usize {
+        TABLES
+    }
+
+    fn memories(&self) -> usize {
+        MEMORIES
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn memory_is_counted_over_all_memories_and_given_back() {
+        let total = Gauge::default();
+        let account = Arc::new(Account::default());
+        let mut limits = Limits::new(3, account.clone(), total.clone());
+        assert!(limits.memory_growing(0, 2, None).unwrap());
+        assert!(!limits.memory_growing(0, 1, Some(0)).unwrap());
+        assert!(!account.was_refused());
+        assert!(!limits.memory_growing(0, 2, None).unwrap());
+        assert!(account.was_refused());
+        assert!(limits.memory_growing(0, 1, None).unwrap());
+        assert_eq!(total.get(), 3);
+        limits.memory_grow_failed(wasmtime::Error::msg("no memory")).unwrap();
+        assert_eq!(total.get(), 2);
+        drop(limits);
+        assert_eq!(total.get(), 0);
+    }
+}

@@ -1,0 +1,137 @@
+//! From a file to a component that is known to fit and to start.
+
+use crate::{
+    artifact::{Artifact, Origin},
+    bindings::{authenticator, behavior},
+    cache::Cache,
+    config::PluginConfig,
+    contract::Kind,
+    engine::{Allocation, Engines, slot},
+    error::LoadError,
+    inspect::{Inspection, inspect},
+    instance::{Indices, Linked},
+    precheck::MAX_SIZE,
+    state::State,
+};
+use std::{fs::File, io::Read, path::Path, sync::Arc};
+use tracing::warn;
+use wasmtime::component::{Component, InstancePre};
+
+/// A linked component of either kind.
+pub(crate) enum AnyLinked {
+    Authenticator(Arc<Linked<authenticator::GuestIndices>>),
+    Behavior(Arc<Linked<behavior::GuestIndices>>),
+}
+
+/// Reads, checks, compiles and links a component. Takes seconds for large ones that are not in the cache.
+pub(crate) fn prepare(
+    config: &PluginConfig,
+    engines: &Engines,
+    cache: &Cache,
+) -> Result<(AnyLinked, Inspection), LoadError> {
+    let bytes = read(&config.source)?;
+    let inspection = inspect(&bytes)?;
+    check_digest(config.digest.as_deref(), &inspection.digest)?;
+    let kind = match inspection.kind {
+        Some(kind) if inspection.problems.is_empty() => kind,
+        _ => return Err(LoadError::Misfit(inspection.problems)),
+    };
+    if inspection.memory_bytes > config.limits.memory_max as u64 {
+        let (needs, limit) = (inspection.memory_bytes, config.limits.memory_max);
+        let problem = format!("it starts with {needs} bytes of memory, the limit is {limit}: raise memory_max");
+        return Err(LoadError::Misfit(vec![problem]));
+    }
+    let fits_slot = config.limits.memory_max <= slot::MEMORY;
+    let wanted = if fits_slot { inspection.allocation } else { Allocation::OnDemand };
+    let linked = match link(&bytes, kind, engines, wanted, cache) {
+        // The estimate was too good: the pool itself knows best.
+        Err(LoadError::Compile(_)) if wanted == Allocation::Pool => {
+            link(&bytes, kind, engines, Allocation::OnDemand, cache)
+        }
+        linked => linked,
+    }?;
+    Ok((linked, inspection))
+}
+
+fn link(
+    bytes: &[u8],
+    kind: Kind,
+    engines: &Engines,
+    allocation: Allocation,
+    cache: &Cache,
+) -> Result<AnyLinked, LoadError> {
+    let workshop = engines.get(allocation);
+    let component = compiled(bytes, &workshop.engine, cache)?;
+    let mismatch = |error: wasmtime::Error| LoadError::Mismatch(format!("{error:#}"));
+    let linker = match kind {
+        Kind::Authenticator => &workshop.authenticators,
+        Kind::Behavior => &workshop.behaviors,
+    };
+    let pre = linker.instantiate_pre(&component).map_err(mismatch)?;
+    match kind {
+        Kind::Authenticator => linked(pre).map(AnyLinked::Authenticator),
+        Kind::Behavior => linked(pre).map(AnyLinked::Behavior),
+    }
+}
+
+fn linked<I: Indices>(pre: InstancePre<State>) -> Result<Arc<Linked<I>>, LoadError> {
+    Linked::new(pre).map(Arc::new).map_err(|error| LoadError::Mismatch(format!("{error:#}")))
+}
+
+fn compiled(bytes: &[u8], engine: &wasmtime::Engine, cache: &Cache) -> Result<Component, LoadError> {
+    let failed = |error: wasmtime::Error| LoadError::Compile(format!("{error:#}"));
+    let origin = Origin::new(engine, bytes);
+    if let Some(artifact) = cache.get(&origin) {
+        match artifact.load(engine) {
+            Ok(component) => return Ok(component),
+            Err(error) => warn!(%error, digest = origin.digest, "a compiled plugin does not load, compiling it again"),
+        }
+    }
+    let artifact = Artifact::compile(engine, bytes).map_err(failed)?;
+    let component = artifact.load(engine).map_err(failed)?;
+    if let Err(error) = cache.put(&origin, &artifact) {
+        warn!(%error, digest = origin.digest, "failed to keep a compiled plugin");
+    }
+    Ok(component)
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, LoadError> {
+    let failed = |source| LoadError::Read { path: path.to_owned(), source };
+    let mut file = File::open(path).map_err(failed)?;
+    let size = file.metadata().map_err(failed)?.len();
+    if size > MAX_SIZE {
+        return Err(LoadError::TooLarge { size });
+    }
+    let mut bytes = Vec::with_capacity(size as usize);
+    file.by_ref().take(MAX_SIZE + 1).read_to_end(&mut bytes).map_err(failed)?;
+    Ok(bytes)
+}
+
+fn check_digest(expected: Option<&str>, actual: &str) -> Result<(), LoadError> {
+    let Some(expected) = expected else { return Ok(()) };
+    let hex = expected.strip_prefix("sha256:").filter(|hex| hex.len() == 64);
+    let Some(hex) = hex.filter(|hex| hex.bytes().all(|byte| byte.is_ascii_hexdigit())) else {
+        return Err(LoadError::InvalidDigest(expected.to_owned()));
+    };
+    if !actual.ends_with(&hex.to_ascii_lowercase()) {
+        return Err(LoadError::Digest { expected: expected.to_owned(), actual: actual.to_owned() });
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn digests_are_compared_without_case() {
+        let actual = format!("sha256:{}", "ab".repeat(32));
+        assert!(check_digest(None, &actual).is_ok());
+        assert!(check_digest(Some(&actual.to_ascii_uppercase().replace("SHA", "sha")), &actual).is_ok());
+        let other = format!("sha256:{}", "ac".repeat(32));
+        assert!(matches!(check_digest(Some(&other), &actual), Err(LoadError::Digest { .. })));
+        for bad in ["", "sha256:", "abab", "sha512:ab"] {
+            assert!(matches!(check_digest(Some(bad), &actual), Err(LoadError::InvalidDigest(_))), "{bad}");
+        }
+    }
+}

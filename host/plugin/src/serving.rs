@@ -1,0 +1,153 @@
+//! A behavior on one route: finds the instance for each connection.
+
+use crate::{
+    answer,
+    bindings::behavior::GuestIndices,
+    cell::{Cell, Cells, NoTurn},
+    failure::Failure,
+    guests::{Guests, Lost},
+    instance::Linked,
+    metrics::{Hook, Outcome},
+    pace::Pace,
+    plugin::Loaded,
+    policy::{InstancePolicy, Key},
+    session::PluginSession,
+    state::Scope,
+};
+use socklet_core::{Behavior, BoxFuture, CallError, Principal, UpgradeRequest, Upgraded};
+use std::{fmt, sync::Arc, time::Duration};
+
+/// How often an upgrade looks for another instance when the one it waits for dies in somebody else's call.
+const ATTEMPTS: usize = 3;
+
+/// One behavior on one route.
+pub(crate) struct Serving {
+    plugin: Arc<Loaded>,
+    linked: Arc<Linked<GuestIndices>>,
+    scope: Arc<Scope>,
+    policy: InstancePolicy,
+    cells: Cells,
+    pace: Pace,
+}
+
+/// The handle that the server has.
+#[derive(Debug)]
+pub(crate) struct PluginBehavior(pub(crate) Arc<Serving>);
+
+// === impl PluginBehavior ===
+
+impl Behavior for PluginBehavior {
+    fn upgrade(
+        &self,
+        request: Arc<UpgradeRequest>,
+        principal: Option<Arc<Principal>>,
+    ) -> BoxFuture<Result<Upgraded, CallError>> {
+        Box::pin(self.0.clone().upgrade(request, principal))
+    }
+}
+
+// === impl Serving ===
+
+impl Serving {
+    pub(crate) fn new(
+        plugin: Arc<Loaded>,
+        linked: Arc<Linked<GuestIndices>>,
+        scope: Arc<Scope>,
+        policy: InstancePolicy,
+    ) -> Arc<Self> {
+        Arc::new(Self { plugin, linked, scope, policy, cells: Cells::default(), pace: Pace::default() })
+    }
+
+    async fn upgrade(
+        self: Arc<Self>,
+        request: Arc<UpgradeRequest>,
+        principal: Option<Arc<Principal>>,
+    ) -> Result<Upgraded, CallError> {
+        let connection = request.connection;
+        let key = self.key(&request)?;
+        let (cell, turn) = self.turn(key).await?;
+        let place = self.pace.place();
+        let credentials = self.plugin.credentials();
+        let call = turn.call(
+            place,
+            move |mut instance| async move {
+                let answer = instance.on_upgrade(&request, principal.as_deref(), credentials).await;
+                (instance, answer)
+            },
+            answer::upgrade,
+            Result::is_err,
+        );
+        match self.guests().run(place, Box::pin(call)).await {
+            Ok(Ok(Ok(acceptance))) => {
+                Ok(Upgraded::Accepted(acceptance, Box::new(PluginSession::new(cell, connection))))
+            }
+            Ok(Ok(Err(response))) => Ok(Upgraded::Answered(response)),
+            Ok(Err(error)) => Err(error),
+            Err(Lost) => Err(cell.lost()),
+        }
+    }
+
+    /// The instance that will serve the connection, and the right to call it.
+    async fn turn(self: &Arc<Self>, key: Option<Key>) -> Result<(Arc<Cell>, crate::cell::Turn), CallError> {
+        let mut attempt = 1;
+        loop {
+            let cell = match &key {
+                None => Cell::new(self.clone(), None),
+                Some(key) => self.cells.get(self, key.clone()),
+            };
+            match cell.turn(Hook::Upgrade).await {
+                Ok(turn) => return Ok((cell, turn)),
+                Err(NoTurn::Dead(_)) if attempt < ATTEMPTS => attempt += 1,
+                Err(NoTurn::Dead(error) | NoTurn::TooLong(error)) => return Err(error),
+            }
+        }
+    }
+
+    fn key(&self, request: &UpgradeRequest) -> Result<Option<Key>, CallError> {
+        match &self.policy {
+            InstancePolicy::Connection => Ok(None),
+            InstancePolicy::Shared => Ok(Some(Key::default())),
+            InstancePolicy::Key(template) => template.key(request).map(Some).map_err(|capture| {
+                let failure =
+                    Failure::Host(format!("the route's path does not capture {capture:?}, which the key needs"));
+                self.failed(&failure, Hook::Upgrade)
+            }),
+        }
+    }
+
+    /// Reports a failure; the error for the caller has only its event.
+    pub(crate) fn failed(&self, failure: &Failure, hook: Hook) -> CallError {
+        failure.report(&self.scope, hook)
+    }
+
+    /// Counts a call.
+    pub(crate) fn called(&self, hook: Hook, outcome: Outcome, duration: Duration, cpu: Duration) {
+        self.scope.metrics.called(hook, outcome, duration, cpu);
+    }
+
+    pub(crate) fn guests(&self) -> &Guests {
+        self.plugin.guests()
+    }
+
+    pub(crate) fn linked(&self) -> &Linked<GuestIndices> {
+        &self.linked
+    }
+
+    pub(crate) fn scope(&self) -> &Arc<Scope> {
+        &self.scope
+    }
+
+    pub(crate) fn pace(&self) -> &Pace {
+        &self.pace
+    }
+
+    pub(crate) fn cells(&self) -> &Cells {
+        &self.cells
+    }
+}
+
+impl fmt::Debug for Serving {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Serving").field("scope", &self.scope).field("policy", &self.policy).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,97 @@
+//! One connection's way to its instance.
+
+use crate::{
+    answer,
+    cell::{Cell, NoTurn, Turn},
+    guests::{Lost, Started},
+    metrics::Hook,
+};
+use socklet_core::{Answer, Call, CallError, ConnectionId, Event, Lifeline, Session};
+use std::{fmt, sync::Arc};
+
+/// Serves one connection. Dropping a call that is going on drops the instance, and with it every session that shares it.
+pub(crate) struct PluginSession {
+    cell: Arc<Cell>,
+    connection: ConnectionId,
+}
+
+// === impl PluginSession ===
+
+impl PluginSession {
+    pub(crate) fn new(cell: Arc<Cell>, connection: ConnectionId) -> Self {
+        Self { cell, connection }
+    }
+}
+
+impl Session for PluginSession {
+    fn call(&mut self, event: Event) -> Call {
+        let hook = hook(&event);
+        if let Some(error) = self.cell.death() {
+            return bereaved(&self.cell, error, self.connection, event);
+        }
+        if let Some(turn) = self.cell.try_turn(hook) {
+            return start(&self.cell, turn, self.connection, event);
+        }
+        let (cell, connection) = (self.cell.clone(), self.connection);
+        Call::Pending(Box::pin(async move {
+            let call = match cell.turn(hook).await {
+                Ok(turn) => start(&cell, turn, connection, event),
+                Err(NoTurn::Dead(error)) => bereaved(&cell, error, connection, event),
+                Err(NoTurn::TooLong(error)) => return Err(error),
+            };
+            match call {
+                Call::Done(outcome) => outcome,
+                Call::Pending(outcome) => outcome.await,
+            }
+        }))
+    }
+
+    fn lifeline(&self) -> &Lifeline {
+        self.cell.lifeline()
+    }
+}
+
+impl fmt::Debug for PluginSession {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PluginSession").field("connection", &self.connection).finish_non_exhaustive()
+    }
+}
+
+/// A call after the instance died: `on-close` runs on an instance of its own, so that what kills it there kills nobody else.
+fn bereaved(dead: &Cell, error: CallError, connection: ConnectionId, event: Event) -> Call {
+    if !matches!(event, Event::Close(_)) {
+        return Call::Done(Err(error));
+    }
+    let cell = Cell::new(dead.serving.clone(), None);
+    let turn = cell.try_turn(Hook::Close).expect("nobody else knows the new cell");
+    start(&cell, turn, connection, event)
+}
+
+fn start(cell: &Arc<Cell>, turn: Turn, connection: ConnectionId, event: Event) -> Call {
+    let place = cell.serving.pace().place();
+    let call = turn.call(
+        place,
+        move |mut instance| async move {
+            let answer = instance.on_event(connection, &event).await;
+            (instance, answer)
+        },
+        answer::hook,
+        Answer::is_err,
+    );
+    match cell.serving.guests().start(place, Box::pin(call)) {
+        Started::Done(Ok(outcome)) => Call::Done(outcome),
+        Started::Done(Err(Lost)) => Call::Done(Err(cell.lost())),
+        Started::Moved(moved) => {
+            let cell = cell.clone();
+            Call::Pending(Box::pin(async move { moved.await.unwrap_or_else(|Lost| Err(cell.lost())) }))
+        }
+    }
+}
+
+fn hook(event: &Event) -> Hook {
+    match event {
+        Event::Open => Hook::Open,
+        Event::Message(_) => Hook::Message,
+        Event::Close(_) => Hook::Close,
+    }
+}

@@ -1,0 +1,228 @@
+//! Guests that die: each by itself, with the right kind, and with an `on-close` on a fresh instance.
+
+use crate::harness::{Client, Host, Route, config, guest, request};
+use socklet_core::{Answer, CallError, Cause, DeathKind, Event, Upgraded};
+use socklet_plugin::InstancePolicy;
+use std::time::Duration;
+
+fn kind(outcome: Result<Answer, CallError>) -> DeathKind {
+    match outcome {
+        Err(CallError::Died { kind, .. }) => kind,
+        other => panic!("not a death: {other:?}"),
+    }
+}
+
+async fn dies(host: &Host, guest: &str, text: &str) -> DeathKind {
+    let route = host.route(guest, InstancePolicy::Connection).await;
+    let mut client = route.connect("").await;
+    let died = kind(client.say(text).await);
+    assert!(client.session.lifeline().death().is_some());
+    assert_eq!(kind(client.say("again").await), died, "a dead instance stays dead");
+    died
+}
+
+async fn upgrade_dies(host: &Host, guest: &str, query: &str) -> DeathKind {
+    let route = host.route(guest, InstancePolicy::Connection).await;
+    match route.upgrade(request(query)).await {
+        Err(CallError::Died { kind, .. }) => kind,
+        other => panic!("not a death: {other:?}"),
+    }
+}
+
+/// What the last obituary said.
+async fn obituary(watcher: &Client) -> String {
+    watcher.received().pop().expect("an obituary")
+}
+
+#[tokio::test]
+async fn a_trap_is_a_trap() {
+    let host = Host::new();
+    assert_eq!(dies(&host, "trap_message", "trap").await, DeathKind::Trap);
+    assert_eq!(host.metric("plugin_traps_total{reason=\"trap\"}"), 1.0);
+    assert_eq!(host.metric("plugin_calls_total{hook=\"on-message\",outcome=\"trap\"}"), 1.0);
+    assert_eq!(host.metric("plugin_instances{state=\"live\"}"), 0.0);
+    assert_eq!(host.metric("plugin_memory_bytes"), 0.0);
+}
+
+#[tokio::test]
+async fn spinning_is_cut_at_the_deadline() {
+    let host = Host::new();
+    assert_eq!(dies(&host, "spin_message", "spin").await, DeathKind::Deadline);
+    assert_eq!(upgrade_dies(&host, "spin_upgrade", "").await, DeathKind::Deadline);
+}
+
+#[tokio::test]
+async fn spinning_while_arguments_are_passed_is_cut_too() {
+    let host = Host::new();
+    let route = host.route("spin_realloc", InstancePolicy::Connection).await;
+    let mut client = route.connect("").await;
+    assert_eq!(client.ask("arm").await, "armed");
+    assert_eq!(kind(client.say("anything").await), DeathKind::Deadline);
+}
+
+#[tokio::test]
+async fn spinning_at_open_and_close_is_cut() {
+    let host = Host::new();
+    let route = host.route("spin_open", InstancePolicy::Connection).await;
+    let mut client = route.accept(request("")).await;
+    assert_eq!(kind(client.call(Event::Open).await), DeathKind::Deadline);
+
+    let route = host.route("spin_close", InstancePolicy::Connection).await;
+    let mut client = route.connect("").await;
+    assert_eq!(kind(client.close(Cause::Client).await), DeathKind::Deadline);
+}
+
+#[tokio::test]
+async fn traps_in_every_hook_are_told() {
+    let host = Host::new();
+    assert_eq!(upgrade_dies(&host, "trap_upgrade", "").await, DeathKind::Trap);
+    let route = host.route("trap_open", InstancePolicy::Connection).await;
+    let mut client = route.accept(request("")).await;
+    assert_eq!(kind(client.call(Event::Open).await), DeathKind::Trap);
+    let route = host.route("trap_close", InstancePolicy::Connection).await;
+    let mut client = route.connect("").await;
+    assert_eq!(kind(client.close(Cause::Client).await), DeathKind::Trap);
+}
+
+#[tokio::test]
+async fn recursion_ends_at_the_stack() {
+    assert_eq!(dies(&Host::new(), "recurse", "recurse").await, DeathKind::Stack);
+}
+
+#[tokio::test]
+async fn waiting_is_bounded() {
+    let host = Host::new();
+    let mut config = config(guest("sleeper"));
+    config.limits.wait = Some(Duration::from_millis(50));
+    let route = host.route_with(config, InstancePolicy::Connection).await;
+    let mut client = route.connect("").await;
+    assert_eq!(kind(client.say("sleep").await), DeathKind::Timeout);
+}
+
+#[tokio::test]
+async fn memory_is_bounded_and_a_guest_may_live_with_that() {
+    let host = Host::new();
+    let mut config = config(guest("exhaust_memory"));
+    config.limits.timeout = Some(Duration::from_secs(10));
+    let route = host.route_with(config, InstancePolicy::Connection).await;
+    let mut client = route.connect("").await;
+    let answer = client.ask("grow").await;
+    let taken: u32 = answer.strip_prefix("refused after ").unwrap().strip_suffix(" MiB").unwrap().parse().unwrap();
+    assert!((48..64).contains(&taken), "{taken}");
+    assert!(host.metric("plugin_memory_bytes") <= f64::from(64 << 20));
+    // What it cannot live with is the host's need for memory in it.
+    assert_eq!(kind(client.say(&"x".repeat(2 << 20)).await), DeathKind::Memory);
+}
+
+#[tokio::test]
+async fn handles_are_bounded() {
+    assert_eq!(dies(&Host::new(), "leak_handles", "leak").await, DeathKind::HostCalls);
+}
+
+#[tokio::test]
+async fn a_flood_of_broadcasts_ends_the_guest() {
+    assert_eq!(dies(&Host::new(), "flood_send", "flood-all").await, DeathKind::HostCalls);
+}
+
+#[tokio::test]
+async fn a_flood_of_sends_is_answered_first() {
+    let host = Host::new();
+    let mut config = config(guest("flood_send"));
+    config.limits.timeout = Some(Duration::from_secs(10));
+    let route = host.route_with(config, InstancePolicy::Connection).await;
+    let mut client = route.connect("").await;
+    client.say("flood").await.unwrap().unwrap();
+    assert!(client.received().len() as u64 <= (64 << 20) / (64 << 10));
+}
+
+#[tokio::test]
+async fn invalid_answers_end_the_guest() {
+    let host = Host::new();
+    for text in ["1006", "1005", "999", "2000", "65535", "long"] {
+        assert_eq!(dies(&host, "bad_code", text).await, DeathKind::InvalidAnswer, "{text}");
+    }
+    for query in ["status=101", "status=99", "status=600", "body=65537"] {
+        assert_eq!(upgrade_dies(&host, "bad_upgrade", query).await, DeathKind::InvalidAnswer, "{query}");
+    }
+}
+
+#[tokio::test]
+async fn forged_memory_is_noticed() {
+    let host = Host::new();
+    for text in ["utf8", "bounds", "wrap"] {
+        assert_eq!(dies(&host, "bad_memory", text).await, DeathKind::Trap, "{text}");
+    }
+    assert_eq!(upgrade_dies(&host, "bad_memory", "aliased").await, DeathKind::HostCalls);
+}
+
+#[tokio::test]
+async fn an_orphan_gets_its_close_on_a_fresh_instance() {
+    let host = Host::new();
+    let route = host.route("trap_message", InstancePolicy::Connection).await;
+    let mut watcher = route.connect("").await;
+    assert_eq!(watcher.ask("watch").await, "watching");
+    let mut client = route.connect("").await;
+    let died = client.say("trap").await.unwrap_err();
+    assert_eq!(client.session.lifeline().died().await, died.event());
+    client.close(Cause::PluginFailed).await.unwrap().unwrap();
+    let obituary = obituary(&watcher).await;
+    for part in ["\"cause\":\"plugin-failed\"", "\"fresh\":true", "\"code\":1000", "\"messages_sent\":2"] {
+        assert!(obituary.contains(part), "{obituary}");
+    }
+    assert_eq!(watcher.ask("still here").await, "still here");
+}
+
+#[tokio::test]
+async fn a_death_ends_everybody_on_the_instance_and_nobody_else() {
+    let host = Host::new();
+    let route = host.route("trap_message", InstancePolicy::Shared).await;
+    let (mut first, mut second) = (route.connect("").await, route.connect("").await);
+    let event = first.say("trap").await.unwrap_err().event();
+    assert_eq!(second.session.lifeline().death(), Some(event));
+    assert_eq!(kind(second.say("hello").await), DeathKind::Trap);
+
+    let mut third = route.connect("").await;
+    assert_eq!(third.ask("hello").await, "hello");
+    first.close(Cause::PluginFailed).await.unwrap().unwrap();
+    second.close(Cause::PluginFailed).await.unwrap().unwrap();
+    assert_eq!(third.ask("hello").await, "hello");
+    assert!(third.session.lifeline().death().is_none());
+}
+
+#[tokio::test]
+async fn an_orphans_fatal_close_harms_nobody() {
+    let host = Host::new();
+    let route: Route = host.route("trap_close", InstancePolicy::Shared).await;
+    let (mut first, mut second) = (route.connect("").await, route.connect("").await);
+    // Kills the shared instance.
+    assert_eq!(kind(first.close(Cause::Client).await), DeathKind::Trap);
+    let mut third = route.connect("").await;
+    // Runs, and traps, on an instance of its own.
+    assert_eq!(kind(second.close(Cause::PluginFailed).await), DeathKind::Trap);
+    assert_eq!(third.ask("hello").await, "hello");
+}
+
+#[tokio::test]
+async fn a_call_that_is_given_up_ends_its_instance() {
+    let host = Host::new();
+    let route = host.route("sleeper", InstancePolicy::Connection).await;
+    let mut client = route.connect("").await;
+    let call = client.session.call(Event::Message(socklet_core::Message::Text("sleep".into())));
+    assert!(matches!(call, socklet_core::Call::Pending(_)));
+    drop(call);
+    client.session.lifeline().died().await;
+    client.close(Cause::Disconnected).await.unwrap().unwrap();
+    drop(client);
+    assert_eq!(host.metric("plugin_traps_total{reason=\"canceled\"}"), 1.0);
+}
+
+#[tokio::test]
+async fn an_upgrade_that_is_answered_keeps_nothing() {
+    let host = Host::new();
+    let route = host.route("reporter", InstancePolicy::Connection).await;
+    match route.upgrade(request("reject")).await.unwrap() {
+        Upgraded::Answered(response) => assert_eq!(response.status, 418),
+        Upgraded::Accepted(..) => panic!("accepted"),
+    }
+    assert_eq!(host.metric("plugin_instances{state=\"live\"}"), 0.0);
+}

@@ -1,0 +1,11 @@
+//! Plugins through the crate's own surface, without a socket: the guests of `tests/guests` and the stock plugins, against
+//! connections that only exist in memory.
+#![allow(clippy::unwrap_used, reason = "a test may panic, its helpers too")]
+
+mod auth;
+mod deaths;
+mod harness;
+mod imports;
+mod instances;
+mod loading;
+mod logs;
