@@ -87,6 +87,15 @@ impl Config {
     }
 }
 
+/// What the app itself measures.
+fn registry(health: &Health) -> Registry {
+    let mut registry = Registry::with_prefix("socklet");
+    let version = Info::new(vec![("version", env!("CARGO_PKG_VERSION"))]);
+    registry.register("build", "The version of the server", version);
+    registry.register("draining", "Whether the server is draining", health.draining_gauge());
+    registry
+}
+
 fn engine_config(plan: &EnginePlan) -> EngineConfig {
     let mut config = EngineConfig::new(plan.cache_dir.clone());
     config.max_instances = plan.max_instances;
@@ -177,4 +186,28 @@ fn route(plan: &RoutePlan, plugins: &HashMap<PluginName, Plugin>, metrics: &Metr
         .map_err(|error| Mistake::new(plan.behavior_place.clone(), None, error.to_string()))?;
     let behavior: Option<Arc<dyn Behavior>> = behavior;
     Ok(Route::new(plan.config.clone(), connections, authenticators, behavior))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::path::Path;
+
+    #[test]
+    fn the_guide_names_every_metric() {
+        let guide = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/operations.md");
+        let guide = std::fs::read_to_string(guide).unwrap();
+        let cache = tempfile::tempdir().unwrap();
+        let mut registry = registry(&Health::default());
+        Metrics::register(&mut registry);
+        let config = EngineConfig { max_instances: 4, guest_threads: 1, ..EngineConfig::new(cache.path().join("c")) };
+        Plugins::new(config, &mut registry).unwrap();
+        let mut text = String::new();
+        prometheus_client::encoding::text::encode(&mut text, &registry).unwrap();
+        let names: Vec<_> = text.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next()).collect();
+        assert!(names.len() > 4, "{text}");
+        for name in names {
+            assert!(guide.contains(&format!("`{name}")), "{name}");
+        }
+    }
 }

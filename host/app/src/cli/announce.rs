@@ -15,7 +15,10 @@ pub(super) fn addresses(app: &App) -> String {
         let _ = write!(out, "\n  listener {name}: {bind}");
         for route in routes.iter().take(SHOWN) {
             if route.files() {
-                let _ = write!(out, "\n    {:<52} files", url("http", &bind, route));
+                let url = url("http", &bind, route);
+                // A folder's address ends where the names of its files begin.
+                let folder = url.split("{*").next().unwrap_or(&url);
+                let _ = write!(out, "\n    {folder:<52} files");
             }
             if let Some(behavior) = route.behavior() {
                 let _ = write!(out, "\n    {:<52} {behavior}", url("ws", &bind, route));
