@@ -1,6 +1,5 @@
 //! Compiled components. The only unsafe code of the host is in here: handing compiled code to the virtual machine.
 
-use crate::inspect::digest;
 use hmac::{Hmac, Mac};
 use sha2::Sha256;
 use wasmtime::{Engine, component::Component};
@@ -64,11 +63,11 @@ impl Artifact {
 // === impl Origin ===
 
 impl Origin {
-    pub(crate) fn new(engine: &Engine, component: &[u8]) -> Self {
+    pub(crate) fn new(engine: &Engine, digest: &str) -> Self {
         use std::hash::{DefaultHasher, Hash, Hasher};
         let mut hasher = DefaultHasher::new();
         engine.precompile_compatibility_hash().hash(&mut hasher);
-        Self { digest: digest(component), engine: hasher.finish() }
+        Self { digest: digest.to_owned(), engine: hasher.finish() }
     }
 
     /// The name of its file.
@@ -97,13 +96,14 @@ impl SealKey {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::inspect::digest;
 
     const EMPTY: &[u8] = b"\0asm\x0d\0\x01\0";
 
     #[test]
     fn only_what_was_sealed_is_opened() {
         let engine = Engine::default();
-        let origin = Origin::new(&engine, EMPTY);
+        let origin = Origin::new(&engine, &digest(EMPTY));
         let key = SealKey::from_bytes([7; 32]);
         let sealed = Artifact::compile(&engine, EMPTY).unwrap().seal(&key, &origin);
         let opened = Artifact::unseal(&key, &origin, sealed.clone()).unwrap();

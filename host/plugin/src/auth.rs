@@ -10,6 +10,7 @@ use crate::{
     metrics::{AuthOutcome, Hook, Outcome},
     pace::Pace,
     plugin::Loaded,
+    slots::Slot,
     state::Scope,
 };
 use socklet_core::{Authenticator, BoxFuture, CallError, DeathKind, UpgradeRequest, Verdict};
@@ -37,12 +38,7 @@ impl Authenticator for PluginAuthenticator {
     fn authenticate(&self, request: Arc<UpgradeRequest>) -> BoxFuture<Result<Verdict, CallError>> {
         let inner = self.0.clone();
         Box::pin(async move {
-            let place = inner.pace.place();
-            let call = Box::pin(inner.clone().ask(place, request));
-            let verdict = match inner.plugin.guests().run(place, call).await {
-                Ok(verdict) => verdict,
-                Err(Lost) => Err(Failure::Host("host code panicked".into()).report(&inner.scope, Hook::Authenticate)),
-            };
+            let verdict = inner.clone().judge(request).await;
             inner.scope.metrics.authenticated(match &verdict {
                 Ok(Verdict::Grant(_)) => AuthOutcome::Grant,
                 Ok(Verdict::Abstain) => AuthOutcome::Abstain,
@@ -63,11 +59,33 @@ impl fmt::Debug for PluginAuthenticator {
 // === impl Inner ===
 
 impl Inner {
-    async fn ask(self: Arc<Self>, place: Place, request: Arc<UpgradeRequest>) -> Result<Verdict, CallError> {
+    async fn judge(self: Arc<Self>, request: Arc<UpgradeRequest>) -> Result<Verdict, CallError> {
+        let guests = self.plugin.guests();
+        let slot = tokio::select! {
+            slot = self.linked.slots().passing() => slot,
+            () = guests.sleep(self.scope.wait) => return Err(self.failed("no instance was free".into())),
+        };
+        let place = self.pace.place();
+        match guests.run(place, Box::pin(self.clone().ask(place, slot, request))).await {
+            Ok(verdict) => verdict,
+            Err(Lost) => Err(self.failed("host code panicked".into())),
+        }
+    }
+
+    fn failed(&self, why: String) -> CallError {
+        Failure::Host(why).report(&self.scope, Hook::Authenticate)
+    }
+
+    async fn ask(
+        self: Arc<Self>,
+        place: Place,
+        slot: Slot,
+        request: Arc<UpgradeRequest>,
+    ) -> Result<Verdict, CallError> {
         let began = Instant::now();
-        let sandbox = match self.linked.sandbox(&self.scope) {
+        let sandbox = match self.linked.sandbox(&self.scope, slot) {
             Ok(sandbox) => sandbox,
-            Err(error) => return Err(Failure::Host(format!("{error:#}")).report(&self.scope, Hook::Authenticate)),
+            Err(error) => return Err(self.failed(format!("{error:#}"))),
         };
         let account = sandbox.account();
         let called = timed(&account, place, self.scope.wait, async {

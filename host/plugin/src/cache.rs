@@ -9,6 +9,7 @@ use std::{
     io::{self, Read, Write},
     os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt},
     path::{Path, PathBuf},
+    time::{Duration, SystemTime},
 };
 use tempfile::NamedTempFile;
 use tracing::warn;
@@ -17,6 +18,12 @@ use tracing::warn;
 const KEY_FILE: &str = "key";
 /// Larger files are not read: 16 times the largest component.
 const MAX_ARTIFACT: u64 = 16 * crate::precheck::MAX_SIZE;
+/// Bytes of all compiled components. Those that were not used for longest go first.
+const MAX_TOTAL: u64 = 4 << 30;
+/// What is unfinished for longer was left behind by a process that died.
+const UNFINISHED: Duration = Duration::from_secs(3600);
+/// How unfinished files begin.
+const TEMPORARY: &str = "new-";
 
 /// The folder of compiled components.
 pub(crate) struct Cache {
@@ -52,7 +59,10 @@ impl Cache {
             }
         };
         let artifact = Artifact::unseal(&self.key, origin, sealed);
-        if artifact.is_none() {
+        if artifact.is_some() {
+            // Only for the order in which files go: it does not matter when it fails.
+            let _ = File::options().write(true).open(&path).and_then(|file| file.set_modified(SystemTime::now()));
+        } else {
             warn!(digest = origin.digest, "a compiled plugin is damaged or not this host's, compiling it again");
         }
         artifact
@@ -62,7 +72,38 @@ impl Cache {
     pub(crate) fn put(&self, origin: &Origin, artifact: &Artifact) -> io::Result<()> {
         let file = temporary(&self.folder, &artifact.seal(&self.key, origin))?;
         file.persist(self.folder.join(origin.file_name()))?;
-        File::open(&self.folder)?.sync_all()
+        File::open(&self.folder)?.sync_all()?;
+        self.prune(MAX_TOTAL)
+    }
+
+    /// Removes what is unfinished since long, and what was not used for longest until the rest has at most `total` bytes. Another
+    /// process that wants one of these compiles it again.
+    fn prune(&self, total: u64) -> io::Result<()> {
+        let mut files = Vec::new();
+        for entry in fs::read_dir(&self.folder)? {
+            let entry = entry?;
+            if entry.file_name() != KEY_FILE {
+                let metadata = entry.metadata()?;
+                files.push((metadata.modified()?, metadata.len(), entry.path(), entry.file_name()));
+            }
+        }
+        files.sort_by(|one, other| other.0.cmp(&one.0));
+        let mut kept = 0;
+        for (modified, size, path, name) in files {
+            let unfinished = name.to_string_lossy().starts_with(TEMPORARY);
+            let age = SystemTime::now().duration_since(modified).unwrap_or_default();
+            if !unfinished {
+                kept += size;
+            }
+            let goes = if unfinished { age > UNFINISHED } else { kept > total };
+            if goes {
+                match fs::remove_file(path) {
+                    Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                    _ => {}
+                }
+            }
+        }
+        Ok(())
     }
 }
 
@@ -96,7 +137,8 @@ fn private(metadata: &fs::Metadata) -> Result<(), String> {
 }
 
 fn temporary(folder: &Path, bytes: &[u8]) -> io::Result<NamedTempFile> {
-    let mut file = tempfile::Builder::new().permissions(Permissions::from_mode(0o600)).tempfile_in(folder)?;
+    let mut file =
+        tempfile::Builder::new().prefix(TEMPORARY).permissions(Permissions::from_mode(0o600)).tempfile_in(folder)?;
     file.write_all(bytes)?;
     file.as_file().sync_all()?;
     Ok(file)
@@ -111,6 +153,7 @@ fn read(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::inspect::digest;
     use wasmtime::Engine;
 
     const EMPTY: &[u8] = b"\0asm\x0d\0\x01\0";
@@ -123,7 +166,7 @@ mod tests {
     fn what_is_kept_is_found_by_every_process_and_only_undamaged() {
         let folder = folder();
         let engine = Engine::default();
-        let origin = Origin::new(&engine, EMPTY);
+        let origin = Origin::new(&engine, &digest(EMPTY));
         let cache = Cache::open(folder.path()).unwrap();
         assert!(cache.get(&origin).is_none());
         cache.put(&origin, &Artifact::compile(&engine, EMPTY).unwrap()).unwrap();
@@ -135,6 +178,27 @@ mod tests {
         *bytes.last_mut().unwrap() ^= 1;
         fs::write(&path, bytes).unwrap();
         assert!(cache.get(&origin).is_none());
+    }
+
+    #[test]
+    fn what_was_not_used_for_longest_goes_first() {
+        let folder = folder();
+        let cache = Cache::open(folder.path()).unwrap();
+        let age = |name: &str, hours: u64| {
+            let file = File::create(folder.path().join(name)).unwrap();
+            file.set_len(100).unwrap();
+            file.set_modified(SystemTime::now() - Duration::from_secs(hours * 3600)).unwrap();
+        };
+        for (name, hours) in [("old", 3), ("older", 4), ("young", 2), ("new-dead", 5), ("new-fresh", 0)] {
+            age(name, hours);
+        }
+        cache.prune(250).unwrap();
+        let mut left: Vec<_> = fs::read_dir(folder.path())
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
+        left.sort();
+        assert_eq!(left, ["key", "new-fresh", "old", "young"]);
     }
 
     #[test]

@@ -8,6 +8,7 @@ use crate::{
     metrics::{Hook, Outcome},
     policy::Key,
     serving::Serving,
+    slots::Slot,
 };
 use socklet_core::{CallError, DeathKind, EventId, Lifeline};
 use std::{
@@ -17,7 +18,6 @@ use std::{
     time::Instant,
 };
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tracing::warn;
 
 /// The place of one instance, from before it is made until it has died. It goes with its last session.
 pub(crate) struct Cell {
@@ -53,8 +53,8 @@ pub(crate) enum NoTurn {
 }
 
 enum Content {
-    /// No instance yet.
-    Empty,
+    /// No instance yet, but room for one.
+    Room(Slot),
     Live(Box<BehaviorInstance>),
     /// With whoever has the turn, or dead.
     Taken,
@@ -63,13 +63,13 @@ enum Content {
 // === impl Cell ===
 
 impl Cell {
-    pub(crate) fn new(serving: Arc<Serving>, key: Option<Key>) -> Arc<Self> {
+    pub(crate) fn new(serving: Arc<Serving>, slot: Slot, key: Option<Key>) -> Arc<Self> {
         Arc::new(Self {
             serving,
             lifeline: Lifeline::default(),
             death: OnceLock::new(),
             right: Arc::new(Semaphore::new(1)),
-            content: Mutex::new(Content::Empty),
+            content: Mutex::new(Content::Room(slot)),
             key,
         })
     }
@@ -135,17 +135,20 @@ impl Drop for Cell {
 // === impl Cells ===
 
 impl Cells {
-    /// The live cell of a key, or a new one.
-    pub(crate) fn get(&self, serving: &Arc<Serving>, key: Key) -> Arc<Cell> {
+    /// The live cell of a key, or a new one if there is room.
+    pub(crate) fn get(&self, serving: &Arc<Serving>, key: Key) -> Option<Arc<Cell>> {
         let mut cells = self.0.lock().expect("a look-up does not panic");
         let found = cells.get(&key).and_then(Weak::upgrade);
         if let Some(cell) = &found
             && cell.death().is_none()
         {
-            return cell.clone();
+            return Some(cell.clone());
         }
-        let cell = Cell::new(serving.clone(), Some(key.clone()));
-        cells.insert(key, Arc::downgrade(&cell));
+        let cell = serving.linked().slots().lasting().map(|slot| {
+            let cell = Cell::new(serving.clone(), slot, Some(key.clone()));
+            cells.insert(key, Arc::downgrade(&cell));
+            cell
+        });
         drop(cells);
         // Here, where the lock is free again: dropping the last handle takes it.
         drop(found);
@@ -192,7 +195,7 @@ impl Turn {
                 instance.refill();
                 Vessel::Live(instance)
             }
-            Content::Empty => match serving.linked().sandbox(serving.scope()) {
+            Content::Room(slot) => match serving.linked().sandbox(serving.scope(), slot) {
                 Ok(sandbox) => Vessel::New(sandbox),
                 Err(error) => return Err(self.fail(&Failure::Host(format!("{error:#}")), None)),
             },
@@ -248,7 +251,6 @@ impl Drop for Turn {
             return;
         }
         if std::thread::panicking() {
-            warn!(hook = self.hook.as_str(), "host code panicked in a call of a plugin");
             self.fail(&Failure::Host("host code panicked".into()), None);
         } else {
             self.fail(&Failure::Canceled, None);

@@ -8,8 +8,11 @@ use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 pub struct EngineConfig {
     /// A private folder for compiled plugins. Made when it is not there; refused when others can reach it.
     pub cache_dir: PathBuf,
-    /// How many instances of lean components may be alive at once. Address space for all is reserved at the start: 64 MiB each.
+    /// How many instances of lean components may serve connections at once. Address space for all is reserved at the start:
+    /// 64 MiB each.
     pub max_instances: u32,
+    /// The same for components that need more than a slot of the pool, such as those in Python. Nothing is reserved for them.
+    pub max_large_instances: u32,
     /// Threads for calls that are not done at once. They run at a lower priority than the caller's.
     pub guest_threads: usize,
 }
@@ -36,8 +39,8 @@ pub struct PluginConfig {
 pub struct CallLimits {
     /// CPU time per call. None: 100 ms for a behavior, 2 s for an authenticator.
     pub timeout: Option<Duration>,
-    /// Wall-clock time per call, waits for the host and for other callers of the instance included. None: 30 s for a behavior,
-    /// 5 s for an authenticator.
+    /// Wall-clock time per call; waiting for other callers of the instance, before that, may take as long again. None: 30 s for
+    /// a behavior, 5 s for an authenticator.
     pub wait: Option<Duration>,
     /// Bytes of memory of one instance.
     pub memory_max: usize,
@@ -59,10 +62,10 @@ pub struct Grants {
 // === impl EngineConfig ===
 
 impl EngineConfig {
-    /// The defaults: 10,000 instances, a guest thread per core.
+    /// The defaults: 10,000 instances, 500 large ones, a guest thread per core.
     pub fn new(cache_dir: PathBuf) -> Self {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        Self { cache_dir, max_instances: 10_000, guest_threads: cores }
+        Self { cache_dir, max_instances: 10_000, max_large_instances: 500, guest_threads: cores }
     }
 }
 

@@ -1,6 +1,6 @@
 //! The two engines: a pool for lean components, on-demand allocation for the rest.
 
-use crate::{config::EngineConfig, host, state::State};
+use crate::{config::EngineConfig, host, slots::Slots, state::State};
 use wasmtime::{Config, Enabled, Engine, InstanceAllocationStrategy, PoolingAllocationConfig, component::Linker};
 
 /// What guest code may use of its stack.
@@ -37,6 +37,7 @@ pub(crate) struct Workshop {
     pub(crate) engine: Engine,
     pub(crate) behaviors: Linker<State>,
     pub(crate) authenticators: Linker<State>,
+    pub(crate) slots: Slots,
 }
 
 pub(crate) struct Engines {
@@ -48,7 +49,10 @@ pub(crate) struct Engines {
 
 impl Engines {
     pub(crate) fn new(config: &EngineConfig) -> wasmtime::Result<Self> {
-        Ok(Self { pool: Workshop::new(&pooled(config))?, on_demand: Workshop::new(&common())? })
+        Ok(Self {
+            pool: Workshop::new(&pooled(config), config.max_instances)?,
+            on_demand: Workshop::new(&common(), config.max_large_instances)?,
+        })
     }
 
     pub(crate) fn get(&self, allocation: Allocation) -> &Workshop {
@@ -66,11 +70,12 @@ impl Engines {
 // === impl Workshop ===
 
 impl Workshop {
-    fn new(config: &Config) -> wasmtime::Result<Self> {
+    fn new(config: &Config, instances: u32) -> wasmtime::Result<Self> {
         let engine = Engine::new(config)?;
         Ok(Self {
             behaviors: host::for_behaviors(&engine)?,
             authenticators: host::for_authenticators(&engine)?,
+            slots: Slots::new(instances),
             engine,
         })
     }
@@ -102,7 +107,8 @@ fn common() -> Config {
 
 /// With reserved slots instead of guard pages and copy-on-write images, an instance costs few of the 65,530 mappings of a process.
 fn pooled(config: &EngineConfig) -> Config {
-    let total = config.max_instances.max(1);
+    // A slot is given back a moment before the pool has it again: hence some more.
+    let total = Slots::total(config.max_instances).saturating_add(64);
     let mut pool = PoolingAllocationConfig::new();
     pool.total_component_instances(total)
         .total_core_instances(total.saturating_mul(slot::CORE_INSTANCES))

@@ -8,7 +8,7 @@ use crate::{
 };
 use socklet_core::{CallError, DeathKind, EventId};
 use tracing::{info, warn};
-use wasmtime::{PoolConcurrencyLimitError, Trap, component::ResourceTableError};
+use wasmtime::{Trap, component::ResourceTableError};
 
 /// Why a call has no answer.
 #[derive(Debug)]
@@ -35,9 +35,6 @@ impl Failure {
 
     /// An error out of a component that was being instantiated: the guest's only when it says so.
     pub(crate) fn at_start(error: &wasmtime::Error, account: &Account) -> Self {
-        if error.is::<PoolConcurrencyLimitError>() {
-            return Self::Host("no instance is free: raise the engine's number of instances".into());
-        }
         if kind(error).is_some() || account.was_refused() {
             return Self::in_call(error, account);
         }

@@ -15,7 +15,7 @@ use std::{
 };
 use tokio::runtime::{Builder, Handle, Runtime};
 use tokio_util::task::AbortOnDropHandle;
-use tracing::warn;
+use tracing::{Instrument, warn};
 use wasmtime::Engine;
 
 /// How much lower the priority of guest threads is.
@@ -103,10 +103,11 @@ impl Guests {
 
     fn spawn<T: Send + 'static>(&self, call: BoxFuture<T>) -> Moved<T> {
         let awake: Awake = self.ticker.hold();
-        let task = self.handle.spawn(async move {
+        let call = async move {
             let _awake = awake;
             call.await
-        });
+        };
+        let task = self.handle.spawn(call.in_current_span());
         Moved { task: AbortOnDropHandle::new(task) }
     }
 }

@@ -4,11 +4,12 @@ use crate::{
     bindings::{authenticator, behavior, types},
     convert::{PrincipalView, RequestView, lower_ending, lower_message},
     meter::{Account, FIRST_SLICE},
+    slots::{Slot, Slots},
     state::{Scope, State},
 };
 use socklet_core::{ConnectionId, Event, Principal, UpgradeRequest};
 use std::sync::Arc;
-use wasmtime::{Engine, Store, component::InstancePre};
+use wasmtime::{Store, component::InstancePre};
 
 /// Handles to resources that an instance may hold at once.
 const HANDLES_MAX: usize = 2_000;
@@ -17,6 +18,7 @@ const HANDLES_MAX: usize = 2_000;
 pub(crate) struct Linked<I> {
     pre: InstancePre<State>,
     indices: I,
+    slots: Slots,
 }
 
 /// A store without a guest.
@@ -44,17 +46,18 @@ pub(crate) trait Indices: Sized {
 // === impl Linked ===
 
 impl<I: Indices> Linked<I> {
-    pub(crate) fn new(pre: InstancePre<State>) -> wasmtime::Result<Self> {
-        Ok(Self { indices: I::find(&pre)?, pre })
+    pub(crate) fn new(pre: InstancePre<State>, slots: Slots) -> wasmtime::Result<Self> {
+        Ok(Self { indices: I::find(&pre)?, pre, slots })
     }
 
-    pub(crate) fn engine(&self) -> &Engine {
-        self.pre.engine()
+    /// Where the component's instances find room.
+    pub(crate) fn slots(&self) -> &Slots {
+        &self.slots
     }
 
     /// An empty store for this component.
-    pub(crate) fn sandbox(&self, scope: &Arc<Scope>) -> wasmtime::Result<Sandbox> {
-        let mut store = Store::try_new(self.engine(), State::new(scope.clone()))?;
+    pub(crate) fn sandbox(&self, scope: &Arc<Scope>, slot: Slot) -> wasmtime::Result<Sandbox> {
+        let mut store = Store::try_new(self.pre.engine(), State::new(scope.clone(), slot))?;
         store.limiter(|state| &mut state.limits);
         store.set_hostcall_fuel(scope.limits.host_call_bytes_max);
         store.set_max_component_handles(HANDLES_MAX);

@@ -29,6 +29,7 @@ mod policy;
 mod precheck;
 mod serving;
 mod session;
+mod slots;
 mod state;
 mod ticker;
 

@@ -11,11 +11,15 @@ use crate::{
     inspect::{Inspection, inspect},
     instance::{Indices, Linked},
     precheck::MAX_SIZE,
+    slots::Slots,
     state::State,
 };
 use std::{fs::File, io::Read, path::Path, sync::Arc};
 use tracing::warn;
-use wasmtime::component::{Component, InstancePre};
+use wasmtime::{
+    Engine,
+    component::{Component, InstancePre},
+};
 
 /// A linked component of either kind.
 pub(crate) enum AnyLinked {
@@ -43,10 +47,10 @@ pub(crate) fn prepare(
     }
     let fits_slot = config.limits.memory_max <= slot::MEMORY;
     let wanted = if fits_slot { inspection.allocation } else { Allocation::OnDemand };
-    let linked = match link(&bytes, kind, engines, wanted, cache) {
+    let linked = match link(&bytes, &inspection.digest, kind, engines, wanted, cache) {
         // The estimate was too good: the pool itself knows best.
         Err(LoadError::Compile(_)) if wanted == Allocation::Pool => {
-            link(&bytes, kind, engines, Allocation::OnDemand, cache)
+            link(&bytes, &inspection.digest, kind, engines, Allocation::OnDemand, cache)
         }
         linked => linked,
     }?;
@@ -55,32 +59,34 @@ pub(crate) fn prepare(
 
 fn link(
     bytes: &[u8],
+    digest: &str,
     kind: Kind,
     engines: &Engines,
     allocation: Allocation,
     cache: &Cache,
 ) -> Result<AnyLinked, LoadError> {
     let workshop = engines.get(allocation);
-    let component = compiled(bytes, &workshop.engine, cache)?;
+    let component = compiled(bytes, digest, &workshop.engine, cache)?;
     let mismatch = |error: wasmtime::Error| LoadError::Mismatch(format!("{error:#}"));
     let linker = match kind {
         Kind::Authenticator => &workshop.authenticators,
         Kind::Behavior => &workshop.behaviors,
     };
     let pre = linker.instantiate_pre(&component).map_err(mismatch)?;
+    let slots = workshop.slots.clone();
     match kind {
-        Kind::Authenticator => linked(pre).map(AnyLinked::Authenticator),
-        Kind::Behavior => linked(pre).map(AnyLinked::Behavior),
+        Kind::Authenticator => linked(pre, slots).map(AnyLinked::Authenticator),
+        Kind::Behavior => linked(pre, slots).map(AnyLinked::Behavior),
     }
 }
 
-fn linked<I: Indices>(pre: InstancePre<State>) -> Result<Arc<Linked<I>>, LoadError> {
-    Linked::new(pre).map(Arc::new).map_err(|error| LoadError::Mismatch(format!("{error:#}")))
+fn linked<I: Indices>(pre: InstancePre<State>, slots: Slots) -> Result<Arc<Linked<I>>, LoadError> {
+    Linked::new(pre, slots).map(Arc::new).map_err(|error| LoadError::Mismatch(format!("{error:#}")))
 }
 
-fn compiled(bytes: &[u8], engine: &wasmtime::Engine, cache: &Cache) -> Result<Component, LoadError> {
+fn compiled(bytes: &[u8], digest: &str, engine: &Engine, cache: &Cache) -> Result<Component, LoadError> {
     let failed = |error: wasmtime::Error| LoadError::Compile(format!("{error:#}"));
-    let origin = Origin::new(engine, bytes);
+    let origin = Origin::new(engine, digest);
     if let Some(artifact) = cache.get(&origin) {
         match artifact.load(engine) {
             Ok(component) => return Ok(component),

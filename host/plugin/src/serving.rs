@@ -92,8 +92,12 @@ impl Serving {
         let mut attempt = 1;
         loop {
             let cell = match &key {
-                None => Cell::new(self.clone(), None),
+                None => self.linked.slots().lasting().map(|slot| Cell::new(self.clone(), slot, None)),
                 Some(key) => self.cells.get(self, key.clone()),
+            };
+            let Some(cell) = cell else {
+                let failure = Failure::Host("no instance is free: raise the engine's number of instances".into());
+                return Err(self.failed(&failure, Hook::Upgrade));
             };
             match cell.turn(Hook::Upgrade).await {
                 Ok(turn) => return Ok((cell, turn)),

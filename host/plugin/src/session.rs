@@ -3,8 +3,11 @@
 use crate::{
     answer,
     cell::{Cell, NoTurn, Turn},
+    failure::Failure,
     guests::{Lost, Started},
     metrics::Hook,
+    serving::Serving,
+    slots::Slot,
 };
 use socklet_core::{Answer, Call, CallError, ConnectionId, Event, Lifeline, Session};
 use std::{fmt, sync::Arc};
@@ -62,7 +65,28 @@ fn bereaved(dead: &Cell, error: CallError, connection: ConnectionId, event: Even
     if !matches!(event, Event::Close(_)) {
         return Call::Done(Err(error));
     }
-    let cell = Cell::new(dead.serving.clone(), None);
+    let serving = dead.serving.clone();
+    if let Some(slot) = serving.linked().slots().try_passing() {
+        return close(serving, slot, connection, event);
+    }
+    let limit = serving.guests().sleep(serving.scope().wait);
+    Call::Pending(Box::pin(async move {
+        let slot = tokio::select! {
+            slot = serving.linked().slots().passing() => slot,
+            () = limit => {
+                let failure = Failure::Host("no instance was free for on-close".into());
+                return Err(serving.failed(&failure, Hook::Close));
+            }
+        };
+        match close(serving, slot, connection, event) {
+            Call::Done(outcome) => outcome,
+            Call::Pending(outcome) => outcome.await,
+        }
+    }))
+}
+
+fn close(serving: Arc<Serving>, slot: Slot, connection: ConnectionId, event: Event) -> Call {
+    let cell = Cell::new(serving, slot, None);
     let turn = cell.try_turn(Hook::Close).expect("nobody else knows the new cell");
     start(&cell, turn, connection, event)
 }

@@ -6,6 +6,7 @@ use crate::{
     limits::Limits,
     meter::{Account, Meter},
     metrics::Metrics,
+    slots::Slot,
 };
 use prometheus_client::metrics::gauge::Gauge;
 use socklet_core::{Connections, PluginName, RouteName, TenantName};
@@ -27,6 +28,7 @@ pub(crate) struct State {
     pub(crate) meter: Meter,
     pub(crate) scope: Arc<Scope>,
     _live: Live,
+    _slot: Slot,
 }
 
 /// One plugin on one route: what all its instances there have in common.
@@ -52,7 +54,7 @@ struct Live(Gauge);
 // === impl State ===
 
 impl State {
-    pub(crate) fn new(scope: Arc<Scope>) -> Self {
+    pub(crate) fn new(scope: Arc<Scope>, slot: Slot) -> Self {
         let mut table = ResourceTable::new();
         table.set_max_capacity(RESOURCES_MAX);
         // No environment, arguments, files, input, name look-up: the builder's defaults. Sockets are allowed by default.
@@ -71,6 +73,7 @@ impl State {
             limits: Limits::new(scope.limits.memory_max, account.clone(), scope.metrics.memory().clone()),
             meter: Meter::new(account, scope.timeout, &scope.limits),
             _live: Live::new(scope.metrics.live().clone()),
+            _slot: slot,
             scope,
         }
     }
