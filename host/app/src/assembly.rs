@@ -99,6 +99,7 @@ fn registry(health: &Health) -> Registry {
 fn engine_config(plan: &EnginePlan) -> EngineConfig {
     let mut config = EngineConfig::new(plan.cache_dir.clone());
     config.max_instances = plan.max_instances;
+    config.max_large_instances = plan.max_large_instances;
     if let Some(threads) = plan.guest_threads {
         config.guest_threads = threads;
     }

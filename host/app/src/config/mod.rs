@@ -62,6 +62,9 @@ pub enum ConfigError {
     Mistakes(#[from] Mistakes),
 }
 
+/// HTTP is read into a buffer of this size at least.
+const MIN_HEADER_BYTES: usize = 8 * 1024;
+
 // === impl Config ===
 
 impl Config {
@@ -132,6 +135,10 @@ impl Config {
         let engine = plugins::engine(&top.one("engine"), folder);
         let listeners = listeners(top);
         let plugins = plugins::plugins(top, folder);
+
+        if node.as_ref().is_some_and(|node| node.max_header_bytes.0 < MIN_HEADER_BYTES) {
+            limits_table.wrong("max_header_bytes", "too small for what browsers send; expected at least \"8KiB\"");
+        }
 
         let (root, heartbeat, limits) = (root?, heartbeat?, limits?);
         routes::heartbeat(&heartbeat_table, &heartbeat);

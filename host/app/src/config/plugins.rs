@@ -38,6 +38,7 @@ pub(crate) struct PluginPlan {
 pub(crate) struct EnginePlan {
     pub(crate) cache_dir: PathBuf,
     pub(crate) max_instances: u32,
+    pub(crate) max_large_instances: u32,
     pub(crate) guest_threads: Option<usize>,
 }
 
@@ -86,8 +87,13 @@ pub(super) fn engine(table: &Table<'_>, folder: &Path) -> Option<EnginePlan> {
     if cache_dir.is_none() {
         table.wrong("cache_dir", "this user has no cache folder (neither XDG_CACHE_HOME nor HOME is set); name one");
     }
-    let max_instances = u32::try_from(engine.max_instances.0).unwrap_or(u32::MAX);
-    Some(EnginePlan { cache_dir: cache_dir?, max_instances, guest_threads: engine.guest_threads.map(|Count(n)| n) })
+    let number = |Count(count)| u32::try_from(count).unwrap_or(u32::MAX);
+    Some(EnginePlan {
+        cache_dir: cache_dir?,
+        max_instances: number(engine.max_instances),
+        max_large_instances: number(engine.max_large_instances),
+        guest_threads: engine.guest_threads.map(|Count(threads)| threads),
+    })
 }
 
 /// `socklet` in the user's cache folder, as the XDG base directory specification has it.

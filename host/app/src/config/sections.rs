@@ -134,7 +134,8 @@ section! {
         /// The web pages that may connect: origins such as `https://app.example` or `https://*.example`, or `"*"` for
         /// all. Left out: pages of the same origin.
         allowed_origins: Option<OriginList> => ["https://app.example"];
-        /// A folder of plain files to serve beside the sockets.
+        /// A folder of plain files to serve beside the sockets. A path with a rest, such as `/page/{*file}`, serves all of
+        /// it. Authenticators do not guard files.
         files as "static": Option<PathBuf> => "page";
         /// The route's own `send_timeout`.
         send_timeout: Option<Duration> => "30s";
@@ -153,7 +154,7 @@ section! {
         settings: Settings = {};
         /// The longest that a call may compute. Left out: 100ms for a behavior, 2s for an authenticator.
         timeout: Option<Duration> => "100ms";
-        /// The longest that a call may take in all, waiting included. Left out: 30s for a behavior, 5s for an authenticator.
+        /// The longest that a call may take in all, its waits for the host included. Left out: 30s for a behavior, 5s for an authenticator.
         wait_timeout: Option<Duration> => "30s";
         /// The most memory of an instance.
         memory_max: Size = "64MiB";
@@ -219,7 +220,7 @@ section! {
         connection_rate: Limit<Rate> = "none";
         /// From accept to 101; also the longest that a plain HTTP connection may wait for its next request.
         handshake_timeout: Duration = "10s";
-        /// The largest request head; over it 431.
+        /// The largest request head, at least 8KiB; over it 431.
         max_header_bytes: Size = "16KiB";
         /// The most header fields of a request; over it 431.
         max_headers: Count = 100;
@@ -240,7 +241,7 @@ section! {
         /// How long it may take; what is left then is cut off.
         timeout: Duration = "30s";
         /// How many connections are closed at a time.
-        batch: Count = 100;
+        batch: Count = 500;
         /// The pause between two batches.
         interval: Duration = "100ms";
     }
@@ -277,8 +278,10 @@ section! {
     Engine {
         /// A private folder for compiled plugins. Left out: `socklet` in the user's cache folder.
         cache_dir: Option<PathBuf> => "/var/cache/socklet";
-        /// The most instances at a time.
+        /// The most instances at a time; 64MiB of address space are reserved for each.
         max_instances: Count = 10_000;
+        /// The most instances at a time of plugins that are too large for that, such as those with a Python in them.
+        max_large_instances: Count = 500;
         /// The threads for plugins that compute for long. Left out: one for each core.
         guest_threads: Option<Count> => 2;
     }

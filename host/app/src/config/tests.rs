@@ -46,7 +46,7 @@ fn an_empty_file_has_one_listener_and_the_defaults_of_the_server() {
     assert_eq!(config.listeners[0].bind.to_string(), "127.0.0.1:8080");
     assert!(config.routes.is_empty() && config.plugins.is_empty() && config.ops.is_none());
     assert_eq!(format!("{:?}", config.server), format!("{:?}", ServerConfig::default()));
-    assert_eq!(config.drain.timeout, Duration::from_secs(30));
+    assert_eq!(format!("{:?}", config.drain), format!("{:?}", Drain::default()));
 }
 
 #[test]
@@ -161,6 +161,7 @@ grants = { http = ["https://api.example"] }
 [limits]
 slow_consumer = "drop-newest"
 max_fragments = 0
+max_header_bytes = "4KiB"
 
 [log]
 format = "xml"
@@ -189,7 +190,8 @@ format = "xml"
             "socklet.toml:22: plugin.auth.source: missing; expected \"file:\" and a path, from the folder of the configuration file",
             "socklet.toml:25: limits.slow_consumer = \"drop-newest\": this version does not serve it yet; \"close\" is what it has",
             "socklet.toml:26: limits.max_fragments = 0: expected a whole number from 1",
-            "socklet.toml:29: log.format = \"xml\": expected \"text\" or \"json\"",
+            "socklet.toml:27: limits.max_header_bytes = \"4KiB\": too small for what browsers send; expected at least \"8KiB\"",
+            "socklet.toml:30: log.format = \"xml\": expected \"text\" or \"json\"",
         ],
     );
 }
@@ -412,6 +414,15 @@ fn mistakes_in_the_environment() {
             "environment: SOCKLET_LOG_FORMAT = xml: expected \"text\" or \"json\"",
         ]
     );
+}
+
+#[test]
+fn the_defaults_of_the_engine_are_those_of_the_plugins() {
+    let EnginePlan { max_instances, max_large_instances, cache_dir, .. } = parse("").engine;
+    let defaults = socklet_plugin::EngineConfig::new(cache_dir);
+    assert_eq!((max_instances, max_large_instances), (defaults.max_instances, defaults.max_large_instances));
+    let calls = socklet_plugin::CallLimits::default();
+    assert_eq!(parse("[plugin.chat]\nsource = \"file:chat.wasm\"").plugins[0].memory_max, calls.memory_max);
 }
 
 #[test]
