@@ -1,1 +1,34 @@
-//! x
+//! Sockets to messages: listeners, HTTP, routing, handshake, framing, the connection task and the registry.
+//!
+//! An upgrade request goes listener → http → route → handshake and origin checks → authenticators → `on-upgrade` →
+//! 101 → connection task. What connections do is behind the traits of `socklet-core`; nothing here knows of WebAssembly.
+
+mod admission;
+mod clients;
+mod config;
+mod connection;
+mod drain;
+mod framing;
+mod handshake;
+mod http;
+mod listener;
+mod mask;
+mod metrics;
+mod rate;
+mod registry;
+mod request;
+mod route;
+mod routing;
+mod server;
+
+pub use config::{ConnectionLimits, RouteConfig, ServerConfig, SlowConsumer};
+pub use drain::{Drain, DrainReport};
+pub use handshake::{InvalidOrigin, OriginPattern, Origins};
+pub use listener::{Bind, BindError, InvalidBind, Listener, ListenerConfig};
+pub use mask::Mask;
+pub use metrics::Metrics;
+pub use rate::{InvalidRate, Rate};
+pub use registry::RouteConnections;
+pub use route::{Route, Routes};
+pub use routing::{HeaderCondition, HostPattern, InvalidHeader, InvalidHost, InvalidPath, PathPattern, RouteConflict};
+pub use server::Server;

@@ -93,6 +93,7 @@ impl Decoder {
     }
 
     /// Whether neither a part of a frame nor a part of a message is here.
+    #[cfg(test)]
     pub(crate) fn is_idle(&self) -> bool {
         self.header.is_empty() && self.frame.is_none() && self.message.is_none()
     }

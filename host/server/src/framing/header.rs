@@ -60,6 +60,7 @@ impl HeaderReader {
     }
 
     /// Whether no part of a header is here.
+    #[cfg(test)]
     pub(super) fn is_empty(&self) -> bool {
         self.have == 0
     }

@@ -11,4 +11,4 @@ pub(crate) use answer::{ANSWER, DENIAL, InvalidAnswer, answer, refuse, switch_pr
 pub(crate) use authority::{authority, host};
 pub(crate) use classify::{Handshake, Kind, classify};
 pub use origin::{InvalidOrigin, OriginPattern, Origins};
-pub(crate) use subprotocol::{NotOffered, choose};
+pub(crate) use subprotocol::choose;

@@ -30,7 +30,7 @@ mod table;
 mod tests;
 mod trie;
 
-pub(crate) use decode::{InvalidEncoding, decode_path};
+pub(crate) use decode::decode_path;
 pub use header::{HeaderCondition, InvalidHeader};
 pub use host::{HostPattern, InvalidHost};
 pub use path::{InvalidPath, PathPattern};

@@ -111,6 +111,14 @@ impl PathPattern {
         names(&self.shape)
     }
 
+    /// The name of the capture that a prefix ends with.
+    pub(crate) fn rest(&self) -> Option<&str> {
+        match &self.shape {
+            Shape::Segments(_, rest) => rest.as_deref(),
+            Shape::Everything | Shape::Regex(_) => None,
+        }
+    }
+
     pub(super) fn shape(&self) -> &Shape {
         &self.shape
     }

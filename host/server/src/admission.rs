@@ -1,0 +1,181 @@
+//! From a proper handshake to a place in the registry: origin, quotas, authenticators, `on-upgrade`.
+//!
+//! The types make the order: only a [`Grant`] makes an [`Admission`], and only an [`Admission`] opens a connection.
+
+use crate::{
+    Route,
+    handshake::{self, ANSWER, DENIAL, Handshake, InvalidAnswer},
+    listener::Origin,
+    registry::{Peer, Registration},
+    request::upgrade_request,
+    server::{Counted, Inner, Slot},
+};
+use bytes::Bytes;
+use http::{Response, header, request::Parts};
+use socklet_core::{
+    Acceptance, CallError, ConnectionId, EventId, Principal, Refusal, Session, UpgradeRequest, Upgraded, Verdict,
+};
+use std::{sync::Arc, time::Duration};
+use tracing::warn;
+
+/// What is asked for.
+#[derive(Debug)]
+pub(crate) struct Asked<'a> {
+    pub(crate) parts: &'a Parts,
+    pub(crate) handshake: Handshake,
+    pub(crate) origin: &'a Origin,
+    pub(crate) authority: String,
+    pub(crate) path: String,
+    pub(crate) captures: Vec<(String, String)>,
+}
+
+/// The right to a connection, as somebody or as nobody in particular.
+#[derive(Debug)]
+struct Grant(Option<Arc<Principal>>);
+
+/// A connection that may open: all that is missing is the socket.
+#[derive(Debug)]
+pub(crate) struct Admission {
+    pub(crate) route: Arc<Route>,
+    pub(crate) registration: Registration,
+    pub(crate) session: Box<dyn Session>,
+    pub(crate) counted: Counted,
+    pub(crate) slot: Option<Arc<Slot>>,
+}
+
+/// Not admitted.
+#[derive(Debug)]
+pub(crate) enum Refused {
+    /// The host refuses.
+    Host(Refusal),
+    /// A plugin has its own answer; with the outcome's name.
+    Plugin(Box<Response<Bytes>>, &'static str),
+}
+
+/// When those come back who were refused for want of room.
+const RETRY_AFTER: Duration = Duration::from_secs(5);
+
+// === impl Admission ===
+
+impl Admission {
+    pub(crate) fn id(&self) -> ConnectionId {
+        self.peer().id()
+    }
+
+    pub(crate) fn peer(&self) -> &Arc<Peer> {
+        self.registration.peer()
+    }
+
+    pub(crate) fn route_name(&self) -> String {
+        format!("{}/{}", self.route.config.tenant, self.route.config.name)
+    }
+
+    /// Keeps the socket's slot for as long as the connection lives.
+    pub(crate) fn hold(&mut self, slot: Arc<Slot>) {
+        self.slot = Some(slot);
+    }
+}
+
+/// Decides on an upgrade request, and answers it with a 101 where it is admitted.
+pub(crate) async fn admit(
+    server: &Inner,
+    slot: &Slot,
+    route: Arc<Route>,
+    asked: Asked<'_>,
+) -> Result<(Response<Bytes>, Admission), Refused> {
+    check_origin(&route, &asked)?;
+    let counted = take_place(server, slot)?;
+    let Asked { parts, handshake, origin, authority, path, captures } = asked;
+    let id = ConnectionId::next();
+    let request = upgrade_request(parts, id, origin, &route, &authority, path, captures);
+    let request = Arc::new(request);
+    let Grant(principal) = authenticate(&route, &request).await?;
+    let registration = route.connections.register(id, principal.clone()).ok_or_else(|| {
+        server.metrics.limit_hit("route_max_connections");
+        Refused::Host(Refusal::Unavailable { retry_after: RETRY_AFTER })
+    })?;
+    let behavior = route.behavior.as_ref().ok_or(Refused::Host(Refusal::NotFound))?;
+    match behavior.upgrade(request, principal).await.map_err(failed)? {
+        Upgraded::Accepted(acceptance, session) => {
+            let response =
+                accept(&route, &handshake, &acceptance).map_err(|what| invalid(&route, "on-upgrade", &what))?;
+            let admission = Admission { route, registration, session, counted, slot: None };
+            Ok((response, admission))
+        }
+        Upgraded::Answered(response) => match handshake::answer(&response, ANSWER) {
+            Ok(response) => Err(Refused::Plugin(Box::new(response), "answered")),
+            Err(what) => Err(invalid(&route, "on-upgrade", &what.to_string())),
+        },
+    }
+}
+
+fn check_origin(route: &Route, asked: &Asked<'_>) -> Result<(), Refused> {
+    let refused = Err(Refused::Host(Refusal::OriginNotAllowed));
+    let mut fields = asked.parts.headers.get_all(header::ORIGIN).iter();
+    let origin = match (fields.next(), fields.next()) {
+        (None, _) => None,
+        (Some(origin), None) => match origin.to_str() {
+            Ok(origin) => Some(origin),
+            Err(_) => return refused,
+        },
+        (Some(_), Some(_)) => return refused,
+    };
+    if route.config.origins.allows(origin, &asked.authority, false) { Ok(()) } else { refused }
+}
+
+fn take_place(server: &Inner, slot: &Slot) -> Result<Counted, Refused> {
+    let limit = |name, refusal| {
+        server.metrics.limit_hit(name);
+        Refused::Host(refusal)
+    };
+    if server.draining.is_cancelled() {
+        return Err(Refused::Host(Refusal::Unavailable { retry_after: RETRY_AFTER }));
+    }
+    if slot.client.excess {
+        return Err(limit("max_connections_per_ip", Refusal::TooManyRequests { retry_after: RETRY_AFTER }));
+    }
+    if !slot.client.may_connect() {
+        return Err(limit("connection_rate", Refusal::TooManyRequests { retry_after: RETRY_AFTER }));
+    }
+    server.count().ok_or_else(|| limit("max_connections", Refusal::Unavailable { retry_after: RETRY_AFTER }))
+}
+
+/// Asks the route's authenticators, one after the other. Fails closed: what cannot be asked has not granted.
+async fn authenticate(route: &Route, request: &Arc<UpgradeRequest>) -> Result<Grant, Refused> {
+    if route.authenticators.is_empty() {
+        return Ok(Grant(None));
+    }
+    for authenticator in &route.authenticators {
+        match authenticator.authenticate(request.clone()).await.map_err(failed)? {
+            Verdict::Grant(principal) => return Ok(Grant(Some(Arc::new(principal)))),
+            Verdict::Abstain => {}
+            Verdict::Deny(response) => {
+                return Err(match handshake::answer(&response, DENIAL) {
+                    Ok(response) => Refused::Plugin(Box::new(response), "denied"),
+                    Err(what) => invalid(route, "authenticate", &what.to_string()),
+                });
+            }
+        }
+    }
+    Err(Refused::Host(Refusal::Unauthenticated))
+}
+
+/// The 101. What is wrong with the plugin's answer, if it is wrong.
+fn accept(route: &Route, handshake: &Handshake, acceptance: &Acceptance) -> Result<Response<Bytes>, String> {
+    let chosen = acceptance.subprotocol.as_deref();
+    let subprotocol =
+        handshake::choose(&handshake.offered, chosen, &route.config.subprotocols).map_err(|e| e.to_string())?;
+    let response = handshake::switch_protocols(&handshake.accept, subprotocol, &acceptance.headers);
+    response.map_err(|what: InvalidAnswer| what.to_string())
+}
+
+fn failed(error: CallError) -> Refused {
+    Refused::Host(Refusal::PluginFailed(error.event()))
+}
+
+fn invalid(route: &Route, hook: &'static str, what: &str) -> Refused {
+    let event = EventId::next();
+    let (tenant, route) = (&route.config.tenant, &route.config.name);
+    warn!(%event, %tenant, %route, hook, what, "plugin gave an invalid answer");
+    Refused::Host(Refusal::PluginFailed(event))
+}

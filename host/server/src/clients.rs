@@ -1,0 +1,126 @@
+//! What one client address may have and do: sockets at a time, connections in a time.
+
+use crate::{Rate, rate::TokenBucket};
+use std::{
+    collections::HashMap,
+    net::IpAddr,
+    sync::{Arc, Mutex},
+};
+use tokio::time::Instant;
+
+/// The client addresses that have a socket open, or had one a moment ago.
+#[derive(Debug)]
+pub(crate) struct Clients {
+    max_sockets: Option<usize>,
+    rate: Option<Rate>,
+    clients: Mutex<HashMap<IpAddr, Client>>,
+}
+
+#[derive(Debug)]
+struct Client {
+    sockets: usize,
+    bucket: Option<TokenBucket>,
+    last: Instant,
+}
+
+/// One socket of a client, counted for as long as this lives.
+#[derive(Debug)]
+pub(crate) struct ClientSocket {
+    clients: Arc<Clients>,
+    ip: Option<IpAddr>,
+    /// Whether the client had too many sockets when this one came.
+    pub(crate) excess: bool,
+}
+
+/// Above this many addresses, those without a socket whose bucket has filled up again are forgotten.
+const PRUNE_ABOVE: usize = 4096;
+
+// === impl Clients ===
+
+impl Clients {
+    pub(crate) fn new(max_sockets: Option<usize>, rate: Option<Rate>) -> Self {
+        Self { max_sockets, rate, clients: Mutex::default() }
+    }
+
+    /// Counts a socket.
+    pub(crate) fn socket(self: &Arc<Self>, ip: Option<IpAddr>) -> ClientSocket {
+        let limited = self.max_sockets.is_some() || self.rate.is_some();
+        // The addresses of one IPv4 client are one, however it is written.
+        let ip = ip.map(|ip| ip.to_canonical()).filter(|_| limited);
+        let mut excess = false;
+        if let Some(ip) = ip {
+            let mut clients = self.lock();
+            self.prune(&mut clients);
+            let now = Instant::now();
+            let client = clients.entry(ip).or_insert_with(|| Client {
+                sockets: 0,
+                bucket: self.rate.map(|rate| TokenBucket::new(rate, now)),
+                last: now,
+            });
+            client.sockets += 1;
+            excess = self.max_sockets.is_some_and(|max| client.sockets > max);
+        }
+        ClientSocket { clients: self.clone(), ip, excess }
+    }
+
+    fn prune(&self, clients: &mut HashMap<IpAddr, Client>) {
+        if clients.len() >= PRUNE_ABOVE && clients.len().is_power_of_two() {
+            let full_after = self.rate.map(|rate| rate.per).unwrap_or_default();
+            clients.retain(|_, client| client.sockets > 0 || client.last.elapsed() < full_after);
+        }
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<IpAddr, Client>> {
+        self.clients.lock().expect("nothing panics while it holds the lock")
+    }
+}
+
+// === impl ClientSocket ===
+
+impl ClientSocket {
+    /// Whether the client may open one more WebSocket connection now.
+    pub(crate) fn may_connect(&self) -> bool {
+        let Some(ip) = self.ip else { return true };
+        let now = Instant::now();
+        let mut clients = self.clients.lock();
+        let Some(client) = clients.get_mut(&ip) else { return true };
+        client.last = now;
+        client.bucket.as_mut().is_none_or(|bucket| bucket.take(1, now))
+    }
+}
+
+impl Drop for ClientSocket {
+    fn drop(&mut self) {
+        let Some(ip) = self.ip else { return };
+        let mut clients = self.clients.lock();
+        if let Some(client) = clients.get_mut(&ip) {
+            client.sockets -= 1;
+            if client.sockets == 0 && client.bucket.is_none() {
+                clients.remove(&ip);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    #[tokio::test(start_paused = true)]
+    async fn sockets_and_rate_are_counted_by_address() {
+        let clients = Arc::new(Clients::new(Some(2), Some(Rate::per_second(3))));
+        let ip = |s: &str| Some(s.parse().unwrap());
+        let a = clients.socket(ip("127.0.0.1"));
+        let b = clients.socket(ip("::ffff:127.0.0.1"));
+        let c = clients.socket(ip("127.0.0.1"));
+        assert_eq!([a.excess, b.excess, c.excess], [false, false, true]);
+        assert!(!clients.socket(ip("127.0.0.2")).excess);
+        drop(a);
+        drop(c);
+        assert!(!clients.socket(ip("127.0.0.1")).excess);
+        assert_eq!([b.may_connect(), b.may_connect(), b.may_connect(), b.may_connect()], [true, true, true, false]);
+        tokio::time::advance(Duration::from_secs(1)).await;
+        assert!(b.may_connect());
+    }
+}

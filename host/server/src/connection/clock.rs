@@ -1,0 +1,188 @@
+//! The deadlines of one connection: heartbeat, pong, send, close, expiry, idleness, age.
+
+use crate::ConnectionLimits;
+use socklet_core::{CloseReason, Heartbeat};
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// No deadline is further away: timers have an end.
+const FAR: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+
+/// Everything that time does to a connection.
+#[derive(Debug)]
+pub(super) struct Clock {
+    heartbeat: Heartbeat,
+    pong_timeout: Duration,
+    send_timeout: Duration,
+    close_timeout: Duration,
+    idle_timeout: Option<Duration>,
+    started: Instant,
+    /// The last byte in either direction.
+    traffic: Instant,
+    /// The last message in either direction.
+    message: Instant,
+    ping: Option<Ping>,
+    /// By when so many bytes must be written.
+    send: Option<(Instant, u64)>,
+    /// By when the closing handshake must be over.
+    close: Option<Instant>,
+    /// When the principal expires, and when the connection is too old.
+    expiry: Option<Instant>,
+    lifetime: Option<Instant>,
+}
+
+#[derive(Debug)]
+struct Ping {
+    sent: Instant,
+    deadline: Instant,
+}
+
+/// What is due.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Due {
+    /// Send a ping.
+    Ping,
+    /// The closing handshake took too long.
+    CloseTimeout,
+    /// Close the connection.
+    Close(CloseReason),
+}
+
+// === impl Clock ===
+
+impl Clock {
+    pub(super) fn new(limits: &ConnectionLimits, heartbeat: Heartbeat, expires_in: Option<Duration>) -> Self {
+        let now = Instant::now();
+        Self {
+            heartbeat,
+            pong_timeout: limits.pong_timeout,
+            send_timeout: limits.send_timeout,
+            close_timeout: limits.close_timeout,
+            idle_timeout: limits.idle_timeout,
+            started: now,
+            traffic: now,
+            message: now,
+            ping: None,
+            send: None,
+            close: None,
+            expiry: expires_in.map(|left| now + left.min(FAR)),
+            lifetime: limits.max_lifetime.map(|age| now + age.min(FAR)),
+        }
+    }
+
+    /// Since the 101.
+    pub(super) fn age(&self) -> Duration {
+        self.started.elapsed()
+    }
+
+    pub(super) fn set_heartbeat(&mut self, heartbeat: Heartbeat) {
+        self.heartbeat = heartbeat;
+    }
+
+    pub(super) fn heartbeat(&self) -> &Heartbeat {
+        &self.heartbeat
+    }
+
+    /// Something arrived. Whoever talks lives: a ping needs no pong any more.
+    pub(super) fn received(&mut self) {
+        self.traffic = Instant::now();
+        if let Some(ping) = &mut self.ping {
+            ping.deadline = self.traffic + FAR;
+        }
+    }
+
+    /// Something was written; so many bytes were ever given to write and ever written.
+    pub(super) fn wrote(&mut self, given: u64, written: u64) {
+        self.traffic = Instant::now();
+        if self.send.is_some_and(|(_, target)| written >= target) {
+            self.send = None;
+        }
+        self.writing(given, written);
+    }
+
+    /// What was given to write must be written in time.
+    pub(super) fn writing(&mut self, given: u64, written: u64) {
+        if self.send.is_none() && given > written {
+            self.send = Some((Instant::now() + self.send_timeout, given));
+        }
+    }
+
+    /// A message was received, or given to write.
+    pub(super) fn message(&mut self) {
+        self.message = Instant::now();
+    }
+
+    /// A ping goes out.
+    pub(super) fn pinged(&mut self) {
+        let sent = Instant::now();
+        self.traffic = sent;
+        self.ping = Some(Ping { sent, deadline: sent + self.pong_timeout });
+    }
+
+    /// A pong that carries the heartbeat's payload has come: the time that it took, when a ping was out.
+    pub(super) fn ponged(&mut self) -> Option<Duration> {
+        self.ping.take().map(|ping| ping.sent.elapsed())
+    }
+
+    /// The closing handshake begins; a second call changes nothing.
+    pub(super) fn closing(&mut self) {
+        self.close.get_or_insert_with(|| Instant::now() + self.close_timeout);
+    }
+
+    /// The socket is gone: nothing is due any more.
+    pub(super) fn stop(&mut self) {
+        self.close = Some(Instant::now() + FAR);
+    }
+
+    /// When something may be due next.
+    pub(super) fn next(&self) -> Instant {
+        if let Some(close) = self.close {
+            return close;
+        }
+        let heartbeat = self.traffic + self.heartbeat.interval();
+        let pong = self.ping.as_ref().map(|ping| ping.deadline);
+        let send = self.send.map(|(deadline, _)| deadline);
+        let idle = self.idle_timeout.map(|timeout| self.message + timeout.min(FAR));
+        [pong, send, self.expiry, self.lifetime, idle].into_iter().flatten().fold(heartbeat, Instant::min)
+    }
+
+    /// What is due now; call it again until nothing is. `reading` tells whether the socket was read all the time: a pong
+    /// that we did not look for is not late.
+    pub(super) fn due(&mut self, reading: bool) -> Option<Due> {
+        let now = Instant::now();
+        if let Some(close) = self.close {
+            return (now >= close).then_some(Due::CloseTimeout);
+        }
+        let passed = |deadline: Option<Instant>| deadline.is_some_and(|deadline| now >= deadline);
+        if passed(self.expiry) {
+            return Some(Due::Close(CloseReason::Expired));
+        }
+        if passed(self.lifetime) {
+            return Some(Due::Close(CloseReason::MaxLifetime));
+        }
+        if passed(self.send.map(|(deadline, _)| deadline)) {
+            return Some(Due::Close(CloseReason::SendTimeout));
+        }
+        if passed(self.idle_timeout.map(|timeout| self.message + timeout.min(FAR))) {
+            return Some(Due::Close(CloseReason::IdleTimeout));
+        }
+        if let Some(ping) = &mut self.ping
+            && now >= ping.deadline
+        {
+            if reading {
+                return Some(Due::Close(CloseReason::HeartbeatMissed));
+            }
+            ping.deadline = now + self.pong_timeout;
+        }
+        if now >= self.traffic + self.heartbeat.interval() {
+            let waiting = self.ping.as_ref().is_some_and(|ping| ping.deadline < now + FAR / 2);
+            if waiting {
+                // The ping that is out comes first; look again after another interval.
+                self.traffic = now;
+                return None;
+            }
+            return Some(Due::Ping);
+        }
+        None
+    }
+}

@@ -1,0 +1,69 @@
+//! Drain: everybody off this node, at a pace, by a deadline.
+
+use crate::server::Inner;
+use socklet_core::CloseReason;
+use std::time::Duration;
+use tokio::time::{Instant, sleep_until, timeout_at};
+
+/// How to drain.
+#[derive(Clone, Debug)]
+pub struct Drain {
+    /// By when everybody must be gone; then sockets are cut off. Default 30 s.
+    pub timeout: Duration,
+    /// How many connections are closed at a time. Default 500.
+    pub batch: usize,
+    /// How long between batches. Default 100 ms.
+    pub interval: Duration,
+}
+
+/// How a drain went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DrainReport {
+    /// Connections that were closed with 1012.
+    pub closed: usize,
+    /// Sockets that had to be cut off at the deadline.
+    pub forced: usize,
+}
+
+/// How long the last `on-close` calls may take once the sockets were cut off.
+const AFTER_FORCE: Duration = Duration::from_secs(5);
+
+impl Default for Drain {
+    fn default() -> Self {
+        Self { timeout: Duration::from_secs(30), batch: 500, interval: Duration::from_millis(100) }
+    }
+}
+
+pub(crate) async fn drain(server: &Inner, plan: Drain) -> DrainReport {
+    let deadline = Instant::now() + plan.timeout;
+    server.draining.cancel();
+    server.accepting.close();
+    server.tasks.close();
+    let closing = close_all(server, &plan, deadline);
+    let mut closed = 0;
+    let gone = async {
+        closed = closing.await;
+        server.accepting.wait().await;
+        server.tasks.wait().await;
+    };
+    if timeout_at(deadline, gone).await.is_ok() {
+        return DrainReport { closed, forced: 0 };
+    }
+    let forced = server.tasks.len();
+    server.force.cancel();
+    let _ = tokio::time::timeout(AFTER_FORCE, server.tasks.wait()).await; // the report tells how many were left
+    DrainReport { closed, forced }
+}
+
+/// Closes everybody in batches; returns how many. Connections that open meanwhile see for themselves that the node drains.
+async fn close_all(server: &Inner, plan: &Drain, deadline: Instant) -> usize {
+    let peers: Vec<_> = server.routes.all.iter().flat_map(|route| route.connections.peers()).collect();
+    let mut closed = 0;
+    let mut next = Instant::now();
+    for batch in peers.chunks(plan.batch.max(1)) {
+        sleep_until(next.min(deadline)).await;
+        closed += batch.iter().filter(|peer| peer.close(CloseReason::Draining)).count();
+        next += plan.interval;
+    }
+    closed
+}

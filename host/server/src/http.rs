@@ -1,0 +1,244 @@
+//! HTTP/1.1 on one socket: plain requests are answered, upgrades become connections.
+
+use crate::{
+    Route,
+    admission::{self, Admission, Refused},
+    connection,
+    handshake::{self, Kind},
+    listener::Origin,
+    routing::decode_path,
+    server::{Inner, Slot},
+};
+use bytes::Bytes;
+use futures_util::FutureExt;
+use http::{Method, Request, Response, StatusCode, header::CACHE_CONTROL, request::Parts};
+use http_body_util::{BodyExt, Full, combinators::UnsyncBoxBody};
+use hyper::{body::Incoming, server::conn::http1, service::service_fn, upgrade::OnUpgrade};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use socklet_core::{EventId, Refusal};
+use std::{convert::Infallible, io, panic::AssertUnwindSafe, pin::pin, sync::Arc, time::Duration};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    time::{Instant, sleep, timeout},
+};
+use tower::ServiceExt;
+use tower_http::services::ServeDir;
+use tracing::{Instrument, debug, error, info, info_span};
+
+/// What is encoded in a file's path: everything but unreserved characters and slashes.
+const FILE: &AsciiSet = &NON_ALPHANUMERIC.remove(b'/').remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+type Body = UnsyncBoxBody<Bytes, io::Error>;
+
+/// How long a response may take to be read by its client, once no more requests are taken.
+const LAST_RESPONSE: Duration = Duration::from_secs(30);
+
+/// Serves one socket until it closes or becomes a WebSocket.
+pub(crate) async fn serve<S>(server: Arc<Inner>, stream: S, origin: Origin, slot: Slot)
+where
+    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+{
+    let slot = Arc::new(slot);
+    let origin = Arc::new(origin);
+    let handshake_timeout = server.config.handshake_timeout;
+    let service = {
+        let server = server.clone();
+        service_fn(move |request| respond::<S>(server.clone(), origin.clone(), slot.clone(), request))
+    };
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(handshake_timeout)
+        .max_buf_size(server.config.max_header_bytes.max(8192))
+        .max_headers(server.config.max_headers)
+        .serve_connection(TokioIo::new(stream), service)
+        .with_upgrades();
+    let mut connection = pin!(connection);
+    // One deadline around everything: a client that trickles requests or reads responses slowly must end too.
+    let served = tokio::select! {
+        served = connection.as_mut() => served,
+        () = server.draining.cancelled() => finish(connection).await,
+        () = sleep(handshake_timeout) => finish(connection).await,
+    };
+    if let Err(error) = served {
+        debug!(%error, "http connection failed");
+    }
+}
+
+/// Takes no more requests; the response that is on its way may end.
+async fn finish<C>(mut connection: std::pin::Pin<&mut C>) -> hyper::Result<()>
+where
+    C: Graceful + Future<Output = hyper::Result<()>>,
+{
+    connection.as_mut().graceful_shutdown();
+    timeout(LAST_RESPONSE, connection).await.unwrap_or(Ok(()))
+}
+
+/// hyper's connection, whatever its types.
+trait Graceful {
+    fn graceful_shutdown(self: std::pin::Pin<&mut Self>);
+}
+
+impl<I, S> Graceful for http1::UpgradeableConnection<I, S>
+where
+    S: hyper::service::HttpService<Incoming, ResBody = Body>,
+    S::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    I: hyper::rt::Read + hyper::rt::Write + Unpin + Send + 'static,
+{
+    fn graceful_shutdown(self: std::pin::Pin<&mut Self>) {
+        http1::UpgradeableConnection::graceful_shutdown(self);
+    }
+}
+
+/// Answers one request, and tells of it.
+async fn respond<S>(
+    server: Arc<Inner>,
+    origin: Arc<Origin>,
+    slot: Arc<Slot>,
+    mut request: Request<Incoming>,
+) -> Result<Response<Body>, Infallible>
+where
+    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+{
+    let started = Instant::now();
+    let upgrade = hyper::upgrade::on(&mut request);
+    let (parts, _) = request.into_parts();
+    // The access log: what was asked, with what must not be shown masked.
+    let span = info_span!(
+        "request",
+        listener = %origin.listener,
+        client = origin.client.map(|client| client.to_string()),
+        method = %parts.method,
+        path = parts.uri.path(),
+        query = parts.uri.query().map(|query| server.config.mask.query(query)),
+    );
+    let answered = AssertUnwindSafe(answer(&server, &origin, &slot, parts)).catch_unwind();
+    let answered = answered.instrument(span.clone()).await.unwrap_or_else(|_| {
+        let event = EventId::next();
+        span.in_scope(|| error!(%event, "panicked while answering a request"));
+        Answered::Refused(handshake::refuse(&Refusal::PluginFailed(event)), "host-failed")
+    });
+    let response = match answered {
+        Answered::Accepted(response, admission) => {
+            let (mut admission, server) = (*admission, server.clone());
+            let tasks = server.tasks.clone();
+            span.in_scope(|| info!(connection = %admission.id(), route = %admission.route_name(), "accepted"));
+            server.metrics.handshake("accepted", started.elapsed());
+            tasks.spawn(async move {
+                admission.hold(slot);
+                upgraded::<S>(server, upgrade, admission).await;
+            });
+            response.map(full)
+        }
+        Answered::Refused(response, outcome) => {
+            server.metrics.handshake(outcome, started.elapsed());
+            span.in_scope(|| info!(status = response.status().as_u16(), outcome, "refused"));
+            response.map(full)
+        }
+        Answered::Plain(response) => {
+            span.in_scope(|| debug!(status = response.status().as_u16(), "answered"));
+            response
+        }
+    };
+    Ok(response)
+}
+
+/// Waits for the 101 to be written, then hands the socket to its connection's task.
+async fn upgraded<S>(server: Arc<Inner>, upgrade: OnUpgrade, admission: Admission)
+where
+    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+{
+    let Ok(Ok(upgraded)) = timeout(server.config.handshake_timeout, upgrade).await else {
+        debug!(connection = %admission.id(), "client was gone before the 101");
+        return;
+    };
+    let parts = upgraded.downcast::<TokioIo<S>>().expect("the socket is of the type that was given to hyper");
+    connection::run(&server, parts.io.into_inner(), parts.read_buf, admission).await;
+}
+
+enum Answered {
+    Accepted(Response<Bytes>, Box<Admission>),
+    /// An upgrade request that was not accepted, and the name of the outcome.
+    Refused(Response<Bytes>, &'static str),
+    Plain(Response<Body>),
+}
+
+async fn answer(server: &Arc<Inner>, origin: &Origin, slot: &Slot, parts: Parts) -> Answered {
+    for (name, value) in &parts.headers {
+        debug!(
+            name = name.as_str(),
+            value = server.config.mask.header(name.as_str(), &String::from_utf8_lossy(value.as_bytes())),
+            "header"
+        );
+    }
+    let refused = |refusal: Refusal| Answered::Refused(handshake::refuse(&refusal), refusal.as_str());
+    let kind = match handshake::classify(&parts) {
+        Ok(kind) => kind,
+        Err(refusal) => return refused(refusal),
+    };
+    let Ok(path) = decode_path(parts.uri.path()) else {
+        return refused(Refusal::BadHandshake("the path is not properly encoded"));
+    };
+    let path = path.into_owned();
+    let authority = handshake::authority(&parts).unwrap_or_default().to_owned();
+    let found = server.routes.table.lookup(&origin.listener, handshake::host(&authority), &path, &parts.headers);
+    let Some((route, captures)) = found else {
+        return match kind {
+            Kind::Plain => Answered::Plain(handshake::refuse(&Refusal::NotFound).map(full)),
+            Kind::WebSocket(_) => refused(Refusal::NotFound),
+        };
+    };
+    let handshake = match kind {
+        Kind::Plain => return Answered::Plain(plain(route, parts, &captures).await),
+        Kind::WebSocket(handshake) => handshake,
+    };
+    if route.behavior.is_none() {
+        return refused(Refusal::NotFound);
+    }
+    let asked = admission::Asked { parts: &parts, handshake, origin, authority, path, captures };
+    let admitted = admission::admit(server, slot, route.clone(), asked);
+    match timeout(server.config.handshake_timeout, admitted).await {
+        Ok(Ok((response, admission))) => Answered::Accepted(response, Box::new(admission)),
+        Ok(Err(Refused::Host(refusal))) => refused(refusal),
+        Ok(Err(Refused::Plugin(response, outcome))) => Answered::Refused(*response, outcome),
+        Err(_) => {
+            server.metrics.limit_hit("handshake_timeout");
+            refused(Refusal::Unavailable { retry_after: Duration::from_secs(1) })
+        }
+    }
+}
+
+/// Answers a request that asks for no WebSocket.
+async fn plain(route: &Route, parts: Parts, captures: &[(String, String)]) -> Response<Body> {
+    let Some(folder) = &route.config.files else {
+        let refusal = match parts.method {
+            Method::GET | Method::HEAD => Refusal::UpgradeRequired,
+            _ => Refusal::MethodNotAllowed,
+        };
+        return handshake::refuse(&refusal).map(full);
+    };
+    if !matches!(parts.method, Method::GET | Method::HEAD) {
+        return handshake::refuse(&Refusal::MethodNotAllowed).map(full);
+    }
+    // Under a pattern such as `/page/{*file}` the capture is the file's path; elsewhere it is the request's.
+    let mut request = Request::from_parts(parts, Full::<Bytes>::default());
+    if let Some(rest) = route.config.path.rest() {
+        let file = captures.iter().find(|(name, _)| name == rest).map_or("", |(_, value)| value.as_str());
+        let path = format!("/{}", utf8_percent_encode(file, FILE));
+        *request.uri_mut() = path.parse().expect("an encoded path is a URI");
+    }
+    let served = ServeDir::new(folder).append_index_html_on_directories(true).oneshot(request).await;
+    let mut response = match served {
+        Ok(response) if response.status() == StatusCode::NOT_FOUND => handshake::refuse(&Refusal::NotFound).map(full),
+        Ok(response) => response.map(|body| body.map_err(io::Error::other).boxed_unsync()),
+        Err(infallible) => match infallible {},
+    };
+    let headers = response.headers_mut();
+    headers.insert("x-content-type-options", http::HeaderValue::from_static("nosniff"));
+    headers.entry(CACHE_CONTROL).or_insert(http::HeaderValue::from_static("no-cache"));
+    response
+}
+
+fn full(bytes: Bytes) -> Body {
+    Full::new(bytes).map_err(|never| match never {}).boxed_unsync()
+}

@@ -1,0 +1,229 @@
+//! Listening sockets: TCP on IPv4 and IPv6, and UNIX sockets.
+
+use socket2::{Domain, Protocol, SockAddr, Socket, Type};
+use socklet_core::ListenerName;
+use std::{
+    fmt, io,
+    net::{Ipv6Addr, SocketAddr},
+    os::unix::fs::FileTypeExt,
+    path::{Path, PathBuf},
+    str::FromStr,
+};
+use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
+
+/// Connections that the kernel keeps for us to accept.
+const BACKLOG: i32 = 1024;
+
+/// Where a listener listens.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Bind {
+    /// An IP address and port. `[::]` listens on IPv4 too.
+    Tcp(SocketAddr),
+    /// A UNIX socket, by its path.
+    Unix(PathBuf),
+}
+
+/// Not an address to listen on.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "{0:?} is not an address to listen on: write \"127.0.0.1:8080\", \"[::1]:8080\", \":8080\" or \"unix:/run/x.sock\""
+)]
+pub struct InvalidBind(String);
+
+/// A listener to bind.
+#[derive(Clone, Debug)]
+pub struct ListenerConfig {
+    /// Its name.
+    pub name: ListenerName,
+    /// Where it listens.
+    pub bind: Bind,
+}
+
+/// A listener cannot be bound.
+#[derive(Debug, thiserror::Error)]
+#[error("failed to bind listener {name} to {bind}: {source}")]
+pub struct BindError {
+    name: ListenerName,
+    bind: Bind,
+    source: io::Error,
+}
+
+/// A bound socket that nobody accepts from yet.
+#[derive(Debug)]
+pub struct Listener {
+    name: ListenerName,
+    local: Bind,
+    socket: Listening,
+}
+
+#[derive(Debug)]
+enum Listening {
+    Tcp(TcpListener),
+    Unix(UnixSocket),
+}
+
+/// A UNIX socket, and its file.
+#[derive(Debug)]
+struct UnixSocket {
+    listener: UnixListener,
+    _file: SocketFile,
+}
+
+/// Removes a UNIX socket's file when its listener goes.
+#[derive(Debug)]
+struct SocketFile(PathBuf);
+
+/// A socket that was accepted.
+#[derive(Debug)]
+pub(crate) enum Accepted {
+    Tcp(TcpStream),
+    Unix(UnixStream),
+}
+
+/// Where a socket comes from.
+#[derive(Clone, Debug)]
+pub(crate) struct Origin {
+    pub(crate) listener: ListenerName,
+    /// The listener's own address, as this socket sees it.
+    pub(crate) local: String,
+    /// None on a UNIX socket.
+    pub(crate) client: Option<SocketAddr>,
+}
+
+// === impl Bind ===
+
+impl FromStr for Bind {
+    type Err = InvalidBind;
+
+    fn from_str(s: &str) -> Result<Self, InvalidBind> {
+        let invalid = || InvalidBind(s.to_owned());
+        if let Some(path) = s.strip_prefix("unix:") {
+            return if path.is_empty() { Err(invalid()) } else { Ok(Self::Unix(path.into())) };
+        }
+        if let Some(port) = s.strip_prefix(':') {
+            let port = port.parse().map_err(|_| invalid())?;
+            return Ok(Self::Tcp((Ipv6Addr::UNSPECIFIED, port).into()));
+        }
+        s.parse().map(Self::Tcp).map_err(|_| invalid())
+    }
+}
+
+impl fmt::Display for Bind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp(address) => write!(f, "{address}"),
+            Self::Unix(path) => write!(f, "unix:{}", path.display()),
+        }
+    }
+}
+
+// === impl Listener ===
+
+impl Listener {
+    /// Binds a socket.
+    ///
+    /// # Errors
+    ///
+    /// When the address is in use or not ours. A UNIX socket that nobody listens on any more is replaced.
+    pub(crate) fn bind(config: ListenerConfig) -> Result<Self, BindError> {
+        let ListenerConfig { name, bind } = config;
+        let bound = match &bind {
+            Bind::Tcp(address) => bind_tcp(*address),
+            Bind::Unix(path) => bind_unix(path),
+        };
+        match bound {
+            Ok((local, socket)) => Ok(Self { name, local, socket }),
+            Err(source) => Err(BindError { name, bind, source }),
+        }
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &ListenerName {
+        &self.name
+    }
+
+    /// Where it listens, with the port that the system chose for port 0.
+    pub fn local(&self) -> Bind {
+        self.local.clone()
+    }
+
+    /// Waits for a connection. Cancel-safe.
+    pub(crate) async fn accept(&self) -> io::Result<(Accepted, Origin)> {
+        let listener = self.name.clone();
+        match &self.socket {
+            Listening::Tcp(socket) => {
+                let (stream, client) = socket.accept().await?;
+                stream.set_nodelay(true)?;
+                let local = stream.local_addr()?.to_string();
+                Ok((Accepted::Tcp(stream), Origin { listener, local, client: Some(client) }))
+            }
+            Listening::Unix(socket) => {
+                let (stream, _) = socket.listener.accept().await?;
+                Ok((Accepted::Unix(stream), Origin { listener, local: self.local.to_string(), client: None }))
+            }
+        }
+    }
+}
+
+fn bind_tcp(address: SocketAddr) -> io::Result<(Bind, Listening)> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    if let SocketAddr::V6(v6) = address {
+        // Only the wildcard serves IPv4 too; whatever the system's default is.
+        socket.set_only_v6(!v6.ip().is_unspecified())?;
+    }
+    socket.set_reuse_address(true)?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&SockAddr::from(address))?;
+    socket.listen(BACKLOG)?;
+    let socket = TcpListener::from_std(socket.into())?;
+    Ok((Bind::Tcp(socket.local_addr()?), Listening::Tcp(socket)))
+}
+
+fn bind_unix(path: &Path) -> io::Result<(Bind, Listening)> {
+    if let Ok(metadata) = path.symlink_metadata() {
+        let abandoned = metadata.file_type().is_socket() && std::os::unix::net::UnixStream::connect(path).is_err();
+        if abandoned {
+            std::fs::remove_file(path)?;
+        }
+    }
+    let socket = UnixSocket { listener: UnixListener::bind(path)?, _file: SocketFile(path.to_owned()) };
+    Ok((Bind::Unix(path.to_owned()), Listening::Unix(socket)))
+}
+
+impl Drop for SocketFile {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.0); // already gone is fine
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses() {
+        for (text, shown) in [
+            ("127.0.0.1:80", "127.0.0.1:80"),
+            ("[::1]:80", "[::1]:80"),
+            (":80", "[::]:80"),
+            ("unix:/run/x.sock", "unix:/run/x.sock"),
+        ] {
+            assert_eq!(text.parse::<Bind>().unwrap().to_string(), shown);
+        }
+        for bad in ["", "80", "localhost:80", "127.0.0.1", ":", "unix:", "[::1]"] {
+            assert!(bad.parse::<Bind>().is_err(), "{bad:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn an_abandoned_unix_socket_is_replaced_and_a_live_one_is_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("s");
+        drop(std::os::unix::net::UnixListener::bind(&path).unwrap());
+        let config = || ListenerConfig { name: "a".parse().unwrap(), bind: Bind::Unix(path.clone()) };
+        let live = Listener::bind(config()).unwrap();
+        assert!(Listener::bind(config()).is_err());
+        drop(live);
+        assert!(!path.exists());
+    }
+}

@@ -1,0 +1,76 @@
+//! Named groups of connections, inside one route.
+
+use super::peer::{MAX_TOPICS, Peer};
+use socklet_core::{ConnectionId, SubscribeError};
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard},
+};
+
+/// The topics of a route. A topic is there as long as it has a subscriber.
+#[derive(Debug, Default)]
+pub(super) struct Topics {
+    topics: Mutex<ByName>,
+}
+
+type ByName = HashMap<Arc<str>, HashMap<ConnectionId, Arc<Peer>>>;
+
+// === impl Topics ===
+
+impl Topics {
+    /// Adds a connection to a topic.
+    pub(super) fn subscribe(&self, peer: &Arc<Peer>, topic: &str) -> Result<(), SubscribeError> {
+        if !matches!(topic.len(), 1..=255) {
+            return Err(SubscribeError::Name);
+        }
+        let mut topics = self.lock();
+        peer.with_topics(|of_peer, open| {
+            if !open {
+                return Err(SubscribeError::Unknown);
+            }
+            if of_peer.iter().any(|name| **name == *topic) {
+                return Ok(());
+            }
+            if of_peer.len() >= MAX_TOPICS {
+                return Err(SubscribeError::TooMany);
+            }
+            let name = topics.get_key_value(topic).map_or_else(|| Arc::from(topic), |(name, _)| Arc::clone(name));
+            topics.entry(Arc::clone(&name)).or_default().insert(peer.id(), Arc::clone(peer));
+            of_peer.push(name);
+            Ok(())
+        })
+    }
+
+    /// Takes a connection out of a topic.
+    pub(super) fn unsubscribe(&self, peer: &Peer, topic: &str) {
+        let mut topics = self.lock();
+        peer.with_topics(|of_peer, _| of_peer.retain(|name| **name != *topic));
+        remove(&mut topics, topic, peer.id());
+    }
+
+    /// Takes a connection out of all its topics.
+    pub(super) fn leave(&self, peer: &Peer) {
+        let mut topics = self.lock();
+        for name in peer.with_topics(|of_peer, _| std::mem::take(of_peer)) {
+            remove(&mut topics, &name, peer.id());
+        }
+    }
+
+    /// The subscribers of a topic.
+    pub(super) fn subscribers(&self, topic: &str) -> Vec<Arc<Peer>> {
+        self.lock().get(topic).map(|peers| peers.values().cloned().collect()).unwrap_or_default()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, ByName> {
+        self.topics.lock().expect("nothing panics while it holds the lock")
+    }
+}
+
+fn remove(topics: &mut ByName, topic: &str, id: ConnectionId) {
+    if let Some(peers) = topics.get_mut(topic) {
+        peers.remove(&id);
+        if peers.is_empty() {
+            topics.remove(topic);
+        }
+    }
+}

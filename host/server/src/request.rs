@@ -1,0 +1,53 @@
+//! From an HTTP request's head to the record that plugins see.
+
+use crate::{Route, listener::Origin};
+use http::{HeaderMap, Version, request::Parts};
+use socklet_core::{ConnectionId, Field, UpgradeRequest};
+
+/// The record of a request that asks for a WebSocket.
+pub(crate) fn upgrade_request(
+    parts: &Parts,
+    connection: ConnectionId,
+    origin: &Origin,
+    route: &Route,
+    authority: &str,
+    path: String,
+    captures: Vec<(String, String)>,
+) -> UpgradeRequest {
+    let mut attributes = vec![
+        ("tenant".to_owned(), route.config.tenant.to_string()),
+        ("route".to_owned(), route.config.name.to_string()),
+        ("http.version".to_owned(), version(parts.version).to_owned()),
+    ];
+    attributes.push(("local.address".to_owned(), origin.local.clone()));
+    UpgradeRequest {
+        connection,
+        listener: origin.listener.to_string(),
+        method: parts.method.to_string(),
+        secure: false,
+        authority: authority.to_owned(),
+        path,
+        query: parts.uri.query().map(str::to_owned),
+        headers: fields(&parts.headers),
+        captures,
+        client_ip: origin.client.map(|client| client.ip()),
+        client_port: origin.client.map_or(0, |client| client.port()),
+        attributes,
+    }
+}
+
+fn fields(headers: &HeaderMap) -> Vec<Field> {
+    let field = |(name, value): (&http::HeaderName, &http::HeaderValue)| Field {
+        name: name.as_str().to_owned(),
+        value: match std::str::from_utf8(value.as_bytes()) {
+            Ok(value) => value.to_owned(),
+            // ISO 8859-1: each byte is the character of that number, so nothing is lost.
+            Err(_) => value.as_bytes().iter().copied().map(char::from).collect(),
+        },
+    };
+    headers.iter().map(field).collect()
+}
+
+fn version(version: Version) -> &'static str {
+    if version == Version::HTTP_10 { "1.0" } else { "1.1" }
+}
