@@ -9,7 +9,7 @@ use futures_util::future::join_all;
 use prometheus_client::{metrics::info::Info, registry::Registry};
 use socklet_core::{Authenticator, Behavior, Connections, PluginName};
 use socklet_plugin::{CallLimits, EngineConfig, EngineError, Grants, Kind, Plugin, PluginConfig, Plugins};
-use socklet_server::{BindError, Metrics, Route, RouteConnections, Routes, Server};
+use socklet_server::{BindError, Metrics, Route, RouteConflict, RouteConnections, Routes, Server};
 use std::{collections::HashMap, io, net::SocketAddr, sync::Arc};
 use tracing::info;
 
@@ -34,8 +34,8 @@ pub enum BuildError {
         source: io::Error,
     },
     /// Routes that cannot be told apart.
-    #[error("failed to set up the routes: {0}")]
-    Routes(String),
+    #[error(transparent)]
+    Routes(#[from] RouteConflict),
 }
 
 impl Config {
@@ -52,18 +52,12 @@ impl Config {
             }
             None => None,
         };
-        let mut registry = Registry::with_prefix("socklet");
-        registry.register(
-            "build",
-            "The version of the server",
-            Info::new(vec![("version", env!("CARGO_PKG_VERSION"))]),
-        );
-        registry.register("draining", "Whether the server is draining", health.draining_gauge());
+        let mut registry = registry(&health);
         let metrics = Metrics::register(&mut registry);
         let engine = Plugins::new(engine_config(&self.engine), &mut registry)?;
         let plugins = load(&engine, &self.plugins, &self.routes).await?;
         let routes = self.routes.iter().map(|plan| route(plan, &plugins, &metrics)).collect::<Result<Vec<_>, _>>()?;
-        let routes = Routes::new(routes).map_err(|conflict| BuildError::Routes(conflict.to_string()))?;
+        let routes = Routes::new(routes)?;
         let server = Server::new(self.server, routes, metrics);
         let mut listeners = Vec::new();
         for listener in self.listeners {

@@ -324,8 +324,8 @@ fn routes_that_cannot_be_told_apart() {
     wrong(
         &text("path = \"/r/{x}\""),
         &[
-            "socklet.toml:5: route: routes a and b cannot be told apart: both serve /r/{x} of every host, with the same header \
-           fields and listeners",
+            "socklet.toml:5: route: routes default/a and default/b cannot be told apart: both serve /r/{x} of every host, with the same \
+           header fields and listeners",
         ],
     );
     parse(&text("path = \"/r/{x}\"\nhost = \"example.com\""));
@@ -371,7 +371,7 @@ fn a_wrong_host_is_told_once() {
     wrong(
         "[[route]]\npath = \"/\"\nstatic = \"page\"\nheaders = { a = \"1\", A = \"1\" }",
         &[
-            "socklet.toml:1: route: route root: header field \"a\" is asked for twice: a request has to carry it exactly once",
+            "socklet.toml:1: route: route default/root: header field \"a\" is asked for twice: a request has to carry it exactly once",
         ],
     );
 }
