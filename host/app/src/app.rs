@@ -23,7 +23,7 @@ pub struct App {
     drain: Drain,
 }
 
-/// A server that serves. Dropping it without [`Running::drain`] cuts its connections off.
+/// A server that serves, until [`Running::drain`] or the end of its runtime.
 #[derive(Debug)]
 pub struct Running {
     server: Server,

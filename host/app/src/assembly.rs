@@ -154,6 +154,7 @@ fn plugin_config(plan: &PluginPlan) -> PluginConfig {
             timeout: plan.timeout,
             wait: plan.wait_timeout,
             memory_max: plan.memory_max,
+            host_call_bytes_max: plan.host_call_bytes_max,
             ..CallLimits::default()
         },
         grants: Grants { credentials: plan.credentials },

@@ -116,3 +116,24 @@ fn logs_json_when_asked() {
         assert!(line["message"].is_string() && line["level"].is_string(), "{line}");
     }
 }
+
+#[test]
+fn a_second_signal_ends_a_drain_that_waits() {
+    let server = Server::start("[limits]\nhandshake_timeout = \"60s\"\n[drain]\ntimeout = \"60s\"\n");
+    // A request that never ends keeps the drain waiting.
+    let mut stream = TcpStream::connect(&server.listener).unwrap();
+    stream.write_all(b"GET / HTTP/1.1\r\nhost: ").unwrap();
+    assert!(get(&server.listener, "/").unwrap().starts_with("HTTP/1.1 200 "), "it has accepted the first one, too");
+    server.signal("TERM");
+    let deadline = Instant::now() + PATIENCE;
+    while !get(&server.ops, "/readyz").unwrap().ends_with("draining\n") {
+        assert!(Instant::now() < deadline, "it does not drain");
+    }
+    assert!(get(&server.ops, "/metrics").unwrap().contains("socklet_draining 1\n"));
+    let started = Instant::now();
+    server.signal("TERM");
+    let (code, log) = server.wait();
+    assert_eq!(code, Some(1), "{log}");
+    assert!(log.contains("stopped by a second signal") && started.elapsed() < PATIENCE, "{log}");
+    drop(stream);
+}

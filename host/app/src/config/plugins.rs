@@ -27,6 +27,7 @@ pub(crate) struct PluginPlan {
     /// None: what its kind has by default.
     pub(crate) wait_timeout: Option<Duration>,
     pub(crate) memory_max: usize,
+    pub(crate) host_call_bytes_max: usize,
     /// Whether a behavior sees the header fields that carry credentials.
     pub(crate) credentials: bool,
     /// Where it is written.
@@ -75,6 +76,7 @@ fn plugin(name: &str, table: &Table<'_>, folder: &Path) -> Option<PluginPlan> {
         timeout: plugin.timeout,
         wait_timeout: plugin.wait_timeout,
         memory_max: plugin.memory_max.0,
+        host_call_bytes_max: plugin.host_call_bytes_max.0,
         credentials: grants?.credentials,
         place: table.place("source"),
     })

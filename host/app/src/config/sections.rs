@@ -158,6 +158,8 @@ section! {
         wait_timeout: Option<Duration> => "30s";
         /// The most memory of an instance.
         memory_max: Size = "64MiB";
+        /// The most bytes that one host call may take from the plugin: a message that it sends must fit.
+        host_call_bytes_max: Size = "4MiB";
     }
 }
 
