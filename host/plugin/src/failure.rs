@@ -96,7 +96,8 @@ fn kind(error: &wasmtime::Error) -> Option<DeathKind> {
     spent.iter().any(|limit| text.contains(limit)).then_some(DeathKind::HostCalls)
 }
 
-/// The error with its causes and the guest's backtrace, as one line: names in it are the guest's.
+/// The error with its causes and the guest's backtrace, as one line: names in it are the guest's. The host's own backtrace,
+/// which the debug format has, says nothing about the guest.
 fn details(error: &wasmtime::Error) -> String {
-    clean(&format!("{error:?}")).into_owned()
+    clean(&format!("{error:#}")).into_owned()
 }

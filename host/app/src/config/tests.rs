@@ -422,7 +422,8 @@ fn the_defaults_of_the_engine_are_those_of_the_plugins() {
     let defaults = socklet_plugin::EngineConfig::new(cache_dir);
     assert_eq!((max_instances, max_large_instances), (defaults.max_instances, defaults.max_large_instances));
     let calls = socklet_plugin::CallLimits::default();
-    assert_eq!(parse("[plugin.chat]\nsource = \"file:chat.wasm\"").plugins[0].memory_max, calls.memory_max);
+    let plugin = &parse("[plugin.chat]\nsource = \"file:chat.wasm\"").plugins[0];
+    assert_eq!((plugin.memory_max, plugin.host_call_bytes_max), (calls.memory_max, calls.host_call_bytes_max));
 }
 
 #[test]
