@@ -107,6 +107,17 @@ function addLine(list, line) {
   if (follows) list.scrollTop = list.scrollHeight;
 }
 
+// Keeps the end in view when a list shrinks, as it does when a keyboard opens.
+function followsResize(list) {
+  let follows = true;
+  list.addEventListener("scroll", () => {
+    follows = list.scrollHeight - list.scrollTop - list.clientHeight < 40;
+  });
+  new ResizeObserver(() => {
+    if (follows) list.scrollTop = list.scrollHeight;
+  }).observe(list);
+}
+
 const notice = (list, text, kind = "notice") => addLine(list, element("li", kind, text));
 
 function time(milliseconds) {
@@ -119,6 +130,7 @@ function time(milliseconds) {
 // --- chat
 
 const messages = at("messages");
+followsResize(messages);
 const members = new Map();
 let you = "";
 
