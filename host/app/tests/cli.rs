@@ -111,3 +111,17 @@ fn run_names_what_is_wrong_with_its_arguments() {
     assert!(err.contains("there is no file nowhere.wasm"), "{err}");
     assert!(err.contains("unknown capture room"), "{err}");
 }
+
+#[test]
+fn an_address_that_is_not_ours_ends_with_1() {
+    // Taken for as long as this lives.
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    for section in ["[[listener]]", "[ops]"] {
+        let other = if section == "[ops]" { "[[listener]]\nbind = \"127.0.0.1:0\"\n" } else { "" };
+        let folder = folder(&format!("{other}{section}\nbind = \"{address}\"\n"));
+        let (_, err) = expect(&socklet(&["serve"], folder.path()), 1);
+        assert!(err.starts_with("socklet: failed to bind ") && err.contains(&address), "{err}");
+        assert_eq!(err.matches("os error").count(), 1, "{err}");
+    }
+}

@@ -34,7 +34,8 @@ impl From<BuildError> for Failure {
     fn from(error: BuildError) -> Self {
         match error {
             BuildError::Mistakes(mistakes) => mistakes.into(),
-            error => Self::Failed(error.into()),
+            // These tell their causes themselves.
+            error => Self::Failed(anyhow::anyhow!("{error}")),
         }
     }
 }
