@@ -1,16 +1,44 @@
-//! The log: lines on the standard error output, as text or JSON.
+//! The log: lines on the standard error output, as text or JSON, written by a thread of their own.
 
 use crate::config::{Format, Log};
-use std::io::IsTerminal;
+use std::io::{IsTerminal, Write};
+use tracing_appender::non_blocking::{ErrorCounter, NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::EnvFilter;
 
-/// Starts the log of this process. Does nothing when there is one already.
-pub(crate) fn start(log: &Log) {
-    let filter = EnvFilter::new(&log.level.0);
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    // Only the first of a process can be installed; tests may have come first.
-    let _ = match log.format {
-        Format::Text => builder.with_ansi(std::io::stderr().is_terminal()).try_init(),
-        Format::Json => builder.json().flatten_event(true).with_current_span(true).try_init(),
-    };
+/// Lines that may wait to be written. More are dropped and counted: whoever reads the log too slowly must not stop the server.
+const LINES: usize = 16_384;
+
+/// The log of this process. Dropping it writes what waits.
+#[must_use = "lines are lost when it is dropped early"]
+#[derive(Debug)]
+pub(crate) struct Logs {
+    dropped: ErrorCounter,
+    guard: Option<WorkerGuard>,
+}
+
+impl Logs {
+    /// Starts the log of this process. Writes nothing when there is one already.
+    pub(crate) fn start(log: &Log) -> Self {
+        let builder = NonBlockingBuilder::default().lossy(true).buffered_lines_limit(LINES).thread_name("socklet-log");
+        let (writer, guard) = builder.finish(std::io::stderr());
+        let dropped = writer.error_counter();
+        let builder = tracing_subscriber::fmt().with_env_filter(EnvFilter::new(&log.level.0)).with_writer(writer);
+        // Only the first of a process can be installed; tests may have come first.
+        let _ = match log.format {
+            Format::Text => builder.with_ansi(std::io::stderr().is_terminal()).try_init(),
+            Format::Json => builder.json().flatten_event(true).with_current_span(true).try_init(),
+        };
+        Self { dropped, guard: Some(guard) }
+    }
+}
+
+impl Drop for Logs {
+    fn drop(&mut self) {
+        drop(self.guard.take());
+        let lines = self.dropped.dropped_lines();
+        if lines > 0 {
+            // Nobody is left to tell if this fails.
+            let _ = writeln!(std::io::stderr(), "{lines} log lines were dropped: they were read too slowly");
+        }
+    }
 }
