@@ -13,6 +13,7 @@ mod generated {
                 import socklet:plugin/connections@0.1.0;
                 import socklet:plugin/topics@0.1.0;
                 import socklet:plugin/heartbeat@0.1.0;
+                import socklet:plugin/timers@0.1.0;
                 import socklet:plugin/logging@0.1.0;
                 export socklet:plugin/authenticator@0.1.0;
                 export socklet:plugin/behavior@0.1.0;
@@ -31,5 +32,5 @@ mod generated {
 
 pub(crate) use generated::{
     exports::socklet::plugin::{authenticator, behavior},
-    socklet::plugin::{connections, frames, heartbeat, logging, topics},
+    socklet::plugin::{connections, frames, heartbeat, logging, timers, topics},
 };

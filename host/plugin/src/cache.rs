@@ -5,6 +5,7 @@ use crate::{
     error::EngineError,
 };
 use std::{
+    cmp::Reverse,
     fs::{self, DirBuilder, File, Permissions},
     io::{self, Read, Write},
     os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt},
@@ -87,7 +88,7 @@ impl Cache {
                 files.push((metadata.modified()?, metadata.len(), entry.path(), entry.file_name()));
             }
         }
-        files.sort_by(|one, other| other.0.cmp(&one.0));
+        files.sort_by_key(|file| Reverse(file.0));
         let mut kept = 0;
         for (modified, size, path, name) in files {
             let unfinished = name.to_string_lossy().starts_with(TEMPORARY);

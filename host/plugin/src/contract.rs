@@ -34,7 +34,7 @@ pub enum ImportStatus {
     Provided,
     /// Only there when the operator grants it, which this version of the host cannot.
     NeedsGrant,
-    /// Part of the contract, and not served by this version of the host.
+    /// Part of the contract, and not served by this version of the host: every call is answered with an error that says so.
     Later,
     /// Not there.
     Unknown,
@@ -117,15 +117,14 @@ fn import(item: &Item, kind: Option<Kind>) -> (ImportStatus, Option<String>) {
             (Unknown, Some(format!("this host serves {PACKAGE}@{TRACK}: build it against that version")))
         }
         (PACKAGE, "types" | "logging") => (Provided, None),
-        (PACKAGE, "connections" | "topics" | "heartbeat" | "frames") if kind == Some(Kind::Authenticator) => {
+        (PACKAGE, "connections" | "topics" | "heartbeat" | "timers" | "frames")
+            if kind == Some(Kind::Authenticator) =>
+        {
             (Unknown, Some("but an authenticator has no connections: leave it out, or make a behavior".into()))
         }
-        // The package's own types: `connections` uses the opcodes of `frames`.
+        // Of `frames` only the types: `connections` uses the opcodes of `frames`.
         (PACKAGE, "connections" | "topics" | "heartbeat" | "frames") => (Provided, None),
-        (PACKAGE, "timers") => (
-            Later,
-            Some("which this version of the host does not serve yet: build it without, or use a later host".into()),
-        ),
+        (PACKAGE, "timers") => (Later, None),
         ("wasi:config", "store") if name.version == Some("0.2.0-rc.1") => (Provided, None),
         ("wasi:config", "store") => (Unknown, Some("this host serves version 0.2.0-rc.1: see wit/v0.1/deps".into())),
         ("wasi:http", _) => (NeedsGrant, Some(needs_grant("http"))),

@@ -82,6 +82,7 @@ impl Workshop {
 }
 
 /// What both engines have in common. The proposals that are off are the ones that no plugin needs and most advisories concern.
+/// Modules with several memories are for the glue that the compiler makes between components; [`features`] keeps plugins from them.
 fn common() -> Config {
     let mut config = Config::new();
     config
@@ -92,7 +93,6 @@ fn common() -> Config {
         .wasm_threads(false)
         .wasm_shared_everything_threads(false)
         .wasm_memory64(false)
-        .wasm_multi_memory(false)
         .wasm_custom_page_sizes(false)
         .wasm_gc(false)
         .wasm_function_references(false)
@@ -132,7 +132,7 @@ fn pooled(config: &EngineConfig) -> Config {
     config
 }
 
-/// The proposals that both engines accept, for a check before the compiler sees a component.
+/// The proposals that plugins may use, for a check before the compiler sees a component.
 pub(crate) fn features() -> wasmparser::WasmFeatures {
     use wasmparser::WasmFeatures as F;
     let off = F::CM_ASYNC.union(F::GC_TYPES);

@@ -252,7 +252,11 @@ fn too_complex(what: String) -> LoadError {
 
 impl From<BinaryReaderError> for LoadError {
     fn from(error: BinaryReaderError) -> Self {
-        Self::Invalid(error.to_string())
+        let mut text = error.to_string();
+        if text.contains("component model async") {
+            text.push_str("; build it without asynchronous built-ins (jco componentize: --backend-qjs-disable-async)");
+        }
+        Self::Invalid(text)
     }
 }
 

@@ -1,16 +1,20 @@
 //! What a component may import.
 
 mod connections;
+mod frames;
 mod heartbeat;
 pub(crate) mod log;
 mod logging;
 pub(crate) mod stdio;
+mod timers;
 mod topics;
 
 use crate::{bindings, state::State};
 use connections::RouteView;
+use frames::FramesView;
 use heartbeat::HeartbeatView;
 use log::GuestLog;
+use timers::TimersView;
 use wasmtime::{
     Engine,
     component::{HasData, Linker},
@@ -23,6 +27,8 @@ pub(crate) fn for_behaviors(engine: &Engine) -> wasmtime::Result<Linker<State>> 
     bindings::connections::add_to_linker::<_, RouteView<'static>>(&mut linker, RouteView::of)?;
     bindings::topics::add_to_linker::<_, RouteView<'static>>(&mut linker, RouteView::of)?;
     bindings::heartbeat::add_to_linker::<_, HeartbeatView<'static>>(&mut linker, HeartbeatView::of)?;
+    bindings::frames::add_to_linker::<_, FramesView>(&mut linker, |_| FramesView)?;
+    bindings::timers::add_to_linker::<_, TimersView<'static>>(&mut linker, TimersView::of)?;
     Ok(linker)
 }
 
@@ -41,6 +47,14 @@ impl HasData for RouteView<'static> {
 
 impl HasData for HeartbeatView<'static> {
     type Data<'a> = HeartbeatView<'a>;
+}
+
+impl HasData for TimersView<'static> {
+    type Data<'a> = TimersView<'a>;
+}
+
+impl HasData for FramesView {
+    type Data<'a> = FramesView;
 }
 
 impl HasData for GuestLog {

@@ -217,6 +217,20 @@ async fn a_call_that_is_given_up_ends_its_instance() {
 }
 
 #[tokio::test]
+async fn a_panic_of_the_host_is_not_the_guests_death() {
+    let host = Host::new();
+    let route = host.route("reporter", InstancePolicy::Shared).await;
+    let (mut a, b) = (route.connect("").await, route.connect("").await);
+    route.net.break_down();
+    let error = a.say("count").await.unwrap_err();
+    assert!(matches!(error, CallError::Host { .. }), "{error}");
+    // What the instance holds is not to be trusted after that: it is gone for everybody.
+    assert_eq!(b.session.lifeline().death(), Some(error.event()));
+    a.close(Cause::Host).await.unwrap().unwrap();
+    assert!(route.connect("").await.ask("me").await.contains("ok"));
+}
+
+#[tokio::test]
 async fn an_upgrade_that_is_answered_keeps_nothing() {
     let host = Host::new();
     let route = host.route("reporter", InstancePolicy::Connection).await;

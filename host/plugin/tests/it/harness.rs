@@ -29,6 +29,7 @@ pub(crate) struct Net(Mutex<State>);
 struct State {
     connections: BTreeMap<ConnectionId, Connection>,
     heartbeat: Heartbeat,
+    broken: bool,
 }
 
 #[derive(Debug, Default)]
@@ -226,6 +227,11 @@ impl Net {
         self.connection(id, |connection| connection.principal = Some(Arc::new(principal)));
     }
 
+    /// From now on, counting panics.
+    pub(crate) fn break_down(&self) {
+        self.lock().broken = true;
+    }
+
     pub(crate) fn closed(&self, id: ConnectionId) -> Option<CloseFrame> {
         self.connection(id, |connection| connection.closed.clone())
     }
@@ -249,6 +255,8 @@ impl Connections for Net {
     }
 
     fn count(&self) -> usize {
+        let broken = self.lock().broken;
+        assert!(!broken, "this is the host's own failure");
         self.ids().len()
     }
 

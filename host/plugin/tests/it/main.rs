@@ -5,6 +5,7 @@
 mod auth;
 mod deaths;
 mod harness;
+mod hostile;
 mod imports;
 mod instances;
 mod loading;
