@@ -1,0 +1,3 @@
+//! Socklet from the outside: real sockets, real components.
+
+mod smoke;
