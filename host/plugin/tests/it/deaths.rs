@@ -12,8 +12,18 @@ fn kind(outcome: Result<Answer, CallError>) -> DeathKind {
     }
 }
 
+/// A route whose guest has time for anything but spinning, however busy the machine is.
+async fn patient(host: &Host, name: &str) -> Route {
+    let mut config = config(guest(name));
+    config.limits.timeout = Some(Duration::from_secs(10));
+    host.route_with(config, InstancePolicy::Connection).await
+}
+
 async fn dies(host: &Host, guest: &str, text: &str) -> DeathKind {
-    let route = host.route(guest, InstancePolicy::Connection).await;
+    dies_on(patient(host, guest).await, text).await
+}
+
+async fn dies_on(route: Route, text: &str) -> DeathKind {
     let mut client = route.connect("").await;
     let died = kind(client.say(text).await);
     assert!(client.session.lifeline().death().is_some());
@@ -22,7 +32,10 @@ async fn dies(host: &Host, guest: &str, text: &str) -> DeathKind {
 }
 
 async fn upgrade_dies(host: &Host, guest: &str, query: &str) -> DeathKind {
-    let route = host.route(guest, InstancePolicy::Connection).await;
+    upgrade_dies_on(patient(host, guest).await, query).await
+}
+
+async fn upgrade_dies_on(route: Route, query: &str) -> DeathKind {
     match route.upgrade(request(query)).await {
         Err(CallError::Died { kind, .. }) => kind,
         other => panic!("not a death: {other:?}"),
@@ -47,8 +60,10 @@ async fn a_trap_is_a_trap() {
 #[tokio::test]
 async fn spinning_is_cut_at_the_deadline() {
     let host = Host::new();
-    assert_eq!(dies(&host, "spin_message", "spin").await, DeathKind::Deadline);
-    assert_eq!(upgrade_dies(&host, "spin_upgrade", "").await, DeathKind::Deadline);
+    let route = host.route("spin_message", InstancePolicy::Connection).await;
+    assert_eq!(dies_on(route, "spin").await, DeathKind::Deadline);
+    let route = host.route("spin_upgrade", InstancePolicy::Connection).await;
+    assert_eq!(upgrade_dies_on(route, "").await, DeathKind::Deadline);
 }
 
 #[tokio::test]
@@ -102,9 +117,7 @@ async fn waiting_is_bounded() {
 #[tokio::test]
 async fn memory_is_bounded_and_a_guest_may_live_with_that() {
     let host = Host::new();
-    let mut config = config(guest("exhaust_memory"));
-    config.limits.timeout = Some(Duration::from_secs(10));
-    let route = host.route_with(config, InstancePolicy::Connection).await;
+    let route = patient(&host, "exhaust_memory").await;
     let mut client = route.connect("").await;
     let answer = client.ask("grow").await;
     let taken: u32 = answer.strip_prefix("refused after ").unwrap().strip_suffix(" MiB").unwrap().parse().unwrap();
@@ -127,9 +140,7 @@ async fn a_flood_of_broadcasts_ends_the_guest() {
 #[tokio::test]
 async fn a_flood_of_sends_is_answered_first() {
     let host = Host::new();
-    let mut config = config(guest("flood_send"));
-    config.limits.timeout = Some(Duration::from_secs(10));
-    let route = host.route_with(config, InstancePolicy::Connection).await;
+    let route = patient(&host, "flood_send").await;
     let mut client = route.connect("").await;
     client.say("flood").await.unwrap().unwrap();
     assert!(client.received().len() as u64 <= (64 << 20) / (64 << 10));
