@@ -21,6 +21,12 @@ pub enum CallError {
         /// Where the log tells more.
         event: EventId,
     },
+    /// There is no room for an instance now. It passes.
+    #[error("no room for an instance, event {event}")]
+    Busy {
+        /// Where the log tells more.
+        event: EventId,
+    },
     /// The host could not make the call.
     #[error("host failed to call the plugin, event {event}")]
     Host {
@@ -65,7 +71,7 @@ impl CallError {
     /// Where the log tells more.
     pub fn event(&self) -> EventId {
         match self {
-            Self::Died { event, .. } | Self::Host { event } => *event,
+            Self::Died { event, .. } | Self::Busy { event } | Self::Host { event } => *event,
         }
     }
 }

@@ -63,7 +63,9 @@ impl Inner {
         let guests = self.plugin.guests();
         let slot = tokio::select! {
             slot = self.linked.slots().passing() => slot,
-            () = guests.sleep(self.scope.wait) => return Err(self.failed("no instance was free".into())),
+            () = guests.sleep(self.scope.wait) => {
+                return Err(Failure::Busy.report(&self.scope, Hook::Authenticate));
+            }
         };
         let place = self.pace.place();
         match guests.run(place, Box::pin(self.clone().ask(place, slot, request))).await {

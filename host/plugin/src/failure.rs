@@ -17,6 +17,8 @@ pub(crate) enum Failure {
     Died(DeathKind, String),
     /// The caller went away, and the instance with it.
     Canceled,
+    /// There is no room for an instance.
+    Busy,
     /// The host failed.
     Host(String),
 }
@@ -56,6 +58,10 @@ impl Failure {
                 info!(%event, %tenant, %route, %plugin, hook, "call given up by its connection, instance dropped");
                 CallError::Died { kind: DeathKind::Timeout, event }
             }
+            Self::Busy => {
+                warn!(%event, %tenant, %route, %plugin, hook, "no instance is free, raise the engine's number of instances");
+                CallError::Busy { event }
+            }
             Self::Host(error) => {
                 warn!(%event, %tenant, %route, %plugin, hook, error, "failed to call plugin");
                 CallError::Host { event }
@@ -67,7 +73,7 @@ impl Failure {
         match self {
             Self::Died(kind, _) => Outcome::Died(*kind),
             Self::Canceled => Outcome::Canceled,
-            Self::Host(_) => Outcome::Host,
+            Self::Busy | Self::Host(_) => Outcome::Host,
         }
     }
 }

@@ -96,8 +96,7 @@ impl Serving {
                 Some(key) => self.cells.get(self, key.clone()),
             };
             let Some(cell) = cell else {
-                let failure = Failure::Host("no instance is free: raise the engine's number of instances".into());
-                return Err(self.failed(&failure, Hook::Upgrade));
+                return Err(self.failed(&Failure::Busy, Hook::Upgrade));
             };
             match cell.turn(Hook::Upgrade).await {
                 Ok(turn) => return Ok((cell, turn)),

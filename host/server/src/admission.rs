@@ -170,7 +170,10 @@ fn accept(route: &Route, handshake: &Handshake, acceptance: &Acceptance) -> Resu
 }
 
 fn failed(error: CallError) -> Refused {
-    Refused::Host(Refusal::PluginFailed(error.event()))
+    Refused::Host(match error {
+        CallError::Busy { .. } => Refusal::Unavailable { retry_after: RETRY_AFTER },
+        CallError::Died { event, .. } | CallError::Host { event } => Refusal::PluginFailed(event),
+    })
 }
 
 fn invalid(route: &Route, hook: &'static str, what: &str) -> Refused {

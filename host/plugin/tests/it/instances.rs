@@ -129,12 +129,12 @@ async fn waiting_for_others_is_bounded() {
 }
 
 #[tokio::test]
-async fn a_full_pool_is_the_hosts_failure() {
+async fn a_full_pool_refuses_for_now() {
     let host = Host::with_instances(2);
     let route = host.route("reporter", InstancePolicy::Connection).await;
     let (_a, b) = (route.connect("").await, route.connect("").await);
     let error = route.upgrade(request("")).await.unwrap_err();
-    assert!(matches!(error, socklet_core::CallError::Host { .. }), "{error}");
+    assert!(matches!(error, socklet_core::CallError::Busy { .. }), "{error}");
     drop(b);
     route.connect("").await;
 }

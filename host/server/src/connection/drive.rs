@@ -259,7 +259,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Drive<S> {
             Ok(Ok(())) => {}
             Ok(Err(frame)) => self.close(CloseReason::Plugin(frame)),
             Err(CallError::Died { event, .. }) => self.close(CloseReason::PluginFailed(event)),
-            Err(CallError::Host { event }) => self.close(CloseReason::Host(event)),
+            Err(CallError::Busy { event } | CallError::Host { event }) => self.close(CloseReason::Host(event)),
         }
     }
 
