@@ -53,7 +53,6 @@ impl Client {
     /// # Errors
     ///
     /// When it has.
-    #[expect(clippy::result_large_err, reason = "the library's own error")]
     pub async fn try_send(&mut self, message: impl Into<Message>) -> Result<(), Error> {
         within("sending", self.socket.send(message.into())).await
     }
@@ -157,11 +156,11 @@ impl Client {
         }
     }
 
-    /// Closes; returns the code and the reason that the server answered with.
+    /// Closes, and skips messages that were on their way; returns the code and the reason that the server answered with.
     pub async fn close(mut self, code: u16, reason: &str) -> (u16, String) {
         let frame = CloseFrame { code: CloseCode::from(code), reason: reason.into() };
         self.send(Message::Close(Some(frame))).await;
-        self.closed("the answer to a close").await
+        self.closed_after_messages().await
     }
 
     /// Whatever comes next, however long it takes. Cancel-safe.
@@ -191,7 +190,6 @@ impl Client {
     }
 
     /// The next of what is not a ping or a pong.
-    #[expect(clippy::result_large_err, reason = "the library's own error")]
     async fn next(&mut self, what: &str) -> Result<Message, Error> {
         loop {
             match within(what, self.socket.next()).await {

@@ -1,3 +1,4 @@
-//! Socklet from the outside: real sockets, real components.
+//! Socklet from the outside: real sockets, real components, clients that nobody here wrote.
 
+mod guests;
 mod smoke;

@@ -1,0 +1,23 @@
+//! Every guest of `tests/guests`, by a test of its name: what it does to itself, and to nobody else.
+
+mod answers;
+mod auth;
+mod floods;
+mod hooks;
+mod memory;
+mod refused;
+mod stage;
+mod time;
+
+use self::{answers::*, auth::*, floods::*, hooks::*, memory::*, refused::*, time::*};
+
+include!(concat!(env!("OUT_DIR"), "/guests.rs"));
+
+macro_rules! assert_test_exists {
+    ($guest:ident) => {
+        #[expect(unused_imports, reason = "proves that the guest has a test")]
+        use self::$guest as _;
+    };
+}
+
+for_each_guest!(assert_test_exists);
