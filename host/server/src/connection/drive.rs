@@ -2,6 +2,7 @@
 
 use super::{
     clock::{Clock, Due},
+    guard,
     io::{Io, Turn},
     rates::Rates,
 };
@@ -38,7 +39,7 @@ const CALLS_IN_A_ROW: usize = 32;
 /// How long a broken client may take to hear the close frame, once nothing more is sent.
 const LAST_WORDS: Duration = Duration::from_millis(500);
 
-type Outcome = Result<Answer, CallError>;
+pub(super) type Outcome = Result<Answer, CallError>;
 
 /// One connection while its socket lives.
 pub(super) struct Drive<S> {
@@ -162,7 +163,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Drive<S> {
             tokio::select! {
                 biased;
                 () = self.force.cancelled() => self.give_up(),
-                outcome = async { self.in_flight.as_mut().expect("checked").await }, if self.in_flight.is_some() => {
+                outcome = async { guard::outcome(self.in_flight.as_mut().expect("checked")).await }, if self.in_flight.is_some() => {
                     self.in_flight = None;
                     self.called(outcome);
                 }
@@ -248,7 +249,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Drive<S> {
     }
 
     fn call(&mut self, event: Event) {
-        match self.session.call(event) {
+        match guard::call(&mut *self.session, event) {
             Call::Done(outcome) => self.called(outcome),
             Call::Pending(call) => self.in_flight = Some(call),
         }

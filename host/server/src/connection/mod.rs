@@ -2,10 +2,9 @@
 
 mod clock;
 mod drive;
+mod guard;
 mod io;
 mod rates;
-#[cfg(test)]
-mod tests;
 
 use crate::{admission::Admission, server::Inner};
 use bytes::Bytes;
@@ -60,13 +59,13 @@ where
             // Calls never overlap. The call has its own deadlines; at the end of a drain nobody waits for it.
             tokio::select! {
                 biased;
-                outcome = call => log_failure(&outcome.map(|_| ())),
+                outcome = guard::outcome(call) => log_failure(&outcome.map(|_| ())),
                 () = server.force.cancelled() => {}
             }
         }
-        let outcome = match session.call(Event::Close(ending)) {
+        let outcome = match guard::call(&mut *session, Event::Close(ending)) {
             Call::Done(outcome) => outcome,
-            Call::Pending(call) => call.await,
+            Call::Pending(call) => guard::outcome(call).await,
         };
         log_failure(&outcome.map(|_| ()));
     }
