@@ -15,6 +15,7 @@ mod app;
 mod assembly;
 mod cli;
 mod config;
+mod descriptors;
 mod logs;
 mod ops;
 

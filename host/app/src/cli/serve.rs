@@ -1,7 +1,7 @@
 //! `socklet serve`: from a configuration to a server, until a signal.
 
 use super::{announce, exit::Failure, out, signals::Signals};
-use crate::{Config, logs::Logs};
+use crate::{Config, descriptors, logs::Logs};
 use anyhow::anyhow;
 use std::path::PathBuf;
 
@@ -13,6 +13,7 @@ pub(super) async fn serve(path: PathBuf) -> Result<(), Failure> {
 /// Serves a configuration: builds, says where it is, and drains after the first signal. The second one stops at once.
 pub(super) async fn until_signal(config: Config) -> Result<(), Failure> {
     let _logs = Logs::start(&config.log);
+    descriptors::provide_for(config.server.max_connections);
     let mut signals = Signals::listen()?;
     let app = tokio::select! {
         app = config.build() => app?,
