@@ -107,6 +107,11 @@ impl Clock {
         }
     }
 
+    /// Nothing can be written any more: nobody waits for that.
+    pub(super) fn deaf(&mut self) {
+        self.send = None;
+    }
+
     /// A message was received, or given to write.
     pub(super) fn message(&mut self) {
         self.message = Instant::now();

@@ -167,7 +167,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Drive<S> {
                     self.in_flight = None;
                     self.called(outcome);
                 }
-                turn = self.io.turn(read, hint), if !gone => self.turned(turn),
+                turn = self.io.turn(read, hint), if !gone => {
+                    self.turned(turn);
+                    // A socket that always has something to do must not stop the clock.
+                    self.look_at_the_clock(turn == Turn::Read);
+                }
                 () = self.peer.changed() => {}
                 event = lifeline.died(), if !closing => self.close(CloseReason::PluginFailed(event)),
                 Ok(()) = self.heartbeat.changed() => {
@@ -265,6 +269,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Drive<S> {
     }
 
     fn close(&mut self, reason: CloseReason) {
+        if matches!(self.state.end, Some(End::Gone)) {
+            // There is nobody to tell, and whatever is left is not wanted.
+            return self.give_up();
+        }
         self.peer.close(reason);
         self.notice_close();
     }
@@ -272,7 +280,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Drive<S> {
     fn client_closes(&mut self, frame: Option<CloseFrame>) {
         let frame = frame.unwrap_or_else(CloseFrame::no_status);
         self.state.received_close = true;
-        self.state.end.get_or_insert(End::Client(frame));
+        if !self.is_closing() {
+            self.state.end = Some(End::Client(frame));
+        }
+        self.state.gone |= self.io.is_deaf();
         self.peer.shut();
         self.clock.closing();
     }
@@ -320,7 +331,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Drive<S> {
     }
 
     fn over(&mut self, limit: &'static str) {
-        if self.state.end.is_none() {
+        if !self.is_closing() {
             self.metrics.limit_hit(limit);
             self.close(CloseReason::RateLimit);
         }
@@ -346,8 +357,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Drive<S> {
                     }
                 }
             }
+            Turn::Deaf => {
+                // What the client said before it went can still be read, unless nobody wants to hear it.
+                self.notice_close();
+                self.state.gone = self.is_closing();
+                self.batch = None;
+                self.peer.abandon();
+                self.clock.deaf();
+                self.state.end.get_or_insert(End::Gone);
+            }
             Turn::Gone => {
-                // What arrived before is still dealt with.
                 self.state.gone = true;
                 self.notice_close();
                 self.peer.shut();

@@ -34,6 +34,10 @@ pub(super) struct Io<S> {
     /// Bytes ever given to write, and ever written.
     given: u64,
     written: u64,
+    /// Whether the last turn wrote: then it is reading's turn.
+    wrote: bool,
+    /// Nothing can be written any more, though there may still be something to read.
+    deaf: bool,
 }
 
 /// What the socket did.
@@ -41,7 +45,9 @@ pub(super) struct Io<S> {
 pub(super) enum Turn {
     Read,
     Wrote(usize),
-    /// It is closed or broken.
+    /// A write failed: what is given from now on is dropped.
+    Deaf,
+    /// Nothing more comes.
     Gone,
 }
 
@@ -51,11 +57,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Io<S> {
     /// A socket, and what was read from it already.
     pub(super) fn new(stream: S, input: Bytes) -> Self {
         let input = BytesMut::from(input);
-        Self { stream, input, segments: VecDeque::new(), tail: BytesMut::new(), given: 0, written: 0 }
+        let (segments, tail) = (VecDeque::new(), BytesMut::new());
+        Self { stream, input, segments, tail, given: 0, written: 0, wrote: false, deaf: false }
     }
 
     /// Gives a frame to write.
     pub(super) fn give(&mut self, frame: &EncodedFrame) {
+        if self.deaf {
+            return;
+        }
         self.given += frame.len() as u64;
         if frame.payload().len() < COPY_BELOW {
             frame.write(&mut self.tail);
@@ -64,6 +74,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Io<S> {
             self.segments.push_back(self.tail.split().freeze());
             self.segments.push_back(frame.payload().clone());
         }
+    }
+
+    /// Whether a write failed.
+    pub(super) fn is_deaf(&self) -> bool {
+        self.deaf
     }
 
     /// Bytes given and not written yet.
@@ -76,9 +91,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Io<S> {
         (self.given, self.written)
     }
 
-    /// Writes what is there to write, and reads when asked to: about `hint` bytes. Cancel-safe.
+    /// Writes what is there to write, and reads when asked to: about `hint` bytes. Neither keeps the other waiting for long.
+    /// Cancel-safe.
     pub(super) async fn turn(&mut self, read: bool, hint: usize) -> Turn {
         poll_fn(|cx| {
+            if std::mem::take(&mut self.wrote)
+                && read
+                && let Poll::Ready(turn) = self.poll_read(cx, hint)
+            {
+                return Poll::Ready(turn);
+            }
             if self.unwritten() > 0
                 && let Poll::Ready(turn) = self.poll_write(cx)
             {
@@ -100,9 +122,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Io<S> {
             count += 1;
         }
         let written = match ready!(Pin::new(&mut self.stream).poll_write_vectored(cx, &slices[..count])) {
-            Ok(0) | Err(_) => return Poll::Ready(Turn::Gone),
+            Ok(0) | Err(_) => {
+                self.deaf = true;
+                self.given = self.written;
+                (self.segments, self.tail) = (VecDeque::new(), BytesMut::new());
+                return Poll::Ready(Turn::Deaf);
+            }
             Ok(written) => written,
         };
+        self.wrote = true;
         self.written += written as u64;
         let mut rest = written;
         while rest > 0 {
@@ -136,5 +164,50 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Io<S> {
     /// Tells the client that nothing more comes.
     pub(super) async fn shutdown(&mut self) {
         let _ = self.stream.shutdown().await; // a socket that is gone already is fine
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use socklet_core::{Message, Opcode};
+    use tokio::io::{duplex, join, repeat, sink};
+
+    fn frame() -> EncodedFrame {
+        EncodedFrame::frame(Opcode::Binary, true, Bytes::from_static(&[0; 100]))
+    }
+
+    #[tokio::test]
+    async fn endless_output_does_not_keep_the_input_waiting_nor_the_other_way_round() {
+        let mut io = Io::new(join(repeat(0), sink()), Bytes::new());
+        let (mut read, mut wrote) = (0, 0);
+        for _ in 0..100 {
+            io.give(&frame());
+            match io.turn(true, 0).await {
+                Turn::Read => read += 1,
+                Turn::Wrote(_) => wrote += 1,
+                turn => panic!("{turn:?}"),
+            }
+            io.input.clear();
+        }
+        assert_eq!((read, wrote), (50, 50));
+    }
+
+    #[tokio::test]
+    async fn what_can_be_read_after_a_failed_write_is_read() {
+        let (ours, theirs) = duplex(1000);
+        let mut client = Io::new(ours, Bytes::new());
+        client.give(&EncodedFrame::message(&Message::Text("last".into())));
+        assert_eq!(client.turn(false, 0).await, Turn::Wrote(6));
+        drop(client);
+        let mut io = Io::new(theirs, Bytes::new());
+        io.give(&frame());
+        assert_eq!(io.turn(true, 0).await, Turn::Deaf);
+        assert!(io.is_deaf());
+        io.give(&frame());
+        assert_eq!(io.unwritten(), 0);
+        assert_eq!(io.turn(true, 0).await, Turn::Read);
+        assert_eq!(&io.input[2..], b"last");
+        assert_eq!(io.turn(true, 0).await, Turn::Gone);
     }
 }
