@@ -213,9 +213,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Drive<S> {
     /// Decodes and calls as far as that goes without waiting. Whether there is more to do at once.
     fn advance(&mut self) -> bool {
         for _ in 0..CALLS_IN_A_ROW {
+            if self.state.given_up {
+                return false;
+            }
             self.notice_close();
             let next = match self.waiting.take() {
                 Some(next) => next,
+                None if !self.is_attentive() => return false,
                 None => match self.decode() {
                     Some(next) => next,
                     None => return false,
@@ -406,11 +410,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Drive<S> {
         self.clock.writing(given, written);
     }
 
+    /// Who does not read what is sent is not listened to: else an echo would overrun the outbox.
+    fn is_attentive(&self) -> bool {
+        self.state.end.is_some() || self.peer.queued() <= self.max_queued as u64 / 2
+    }
+
     fn wants_input(&self) -> bool {
         self.waiting.is_none()
             && self.io.unwritten() < UNWRITTEN_MAX
-            // Who does not read what is sent is not listened to: else an echo would overrun the outbox.
-            && (self.state.end.is_some() || self.peer.queued() <= self.max_queued as u64 / 2)
+            && self.is_attentive()
             && (!self.state.received_close || self.state.broken)
     }
 
