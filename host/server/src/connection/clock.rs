@@ -181,8 +181,9 @@ impl Clock {
         }
         if now >= self.traffic + self.heartbeat.interval() {
             let waiting = self.ping.as_ref().is_some_and(|ping| ping.deadline < now + FAR / 2);
-            if waiting {
-                // The ping that is out comes first; look again after another interval.
+            if waiting || self.send.is_some() {
+                // The ping that is out comes first, and so does output: behind it a ping would be late. Look again after
+                // another interval.
                 self.traffic = now;
                 return None;
             }
