@@ -29,6 +29,16 @@ impl OutboundFragments {
         }
     }
 
+    /// The opcode of the message that this frame completes, if it does.
+    pub(crate) fn completes(self, opcode: Opcode, fin: bool) -> Option<Opcode> {
+        match (opcode, self.0) {
+            (Opcode::Text | Opcode::Binary, _) if fin => Some(opcode),
+            (Opcode::Continuation, Begun::Text(_)) if fin => Some(Opcode::Text),
+            (Opcode::Continuation, Begun::Binary) if fin => Some(Opcode::Binary),
+            _ => None,
+        }
+    }
+
     /// What holds once this frame is sent.
     ///
     /// # Errors

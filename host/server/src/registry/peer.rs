@@ -132,9 +132,13 @@ impl Peer {
         let mut state = self.state();
         state.check_open()?;
         let fragments = state.fragments.after(opcode, fin, &payload)?;
+        let completed = state.fragments.completes(opcode, fin);
         self.push(&mut state, EncodedFrame::frame(opcode, fin, payload))?;
         state.fragments = fragments;
-        state.messages_sent += u64::from(fin && !opcode.is_control());
+        if let Some(opcode) = completed {
+            state.messages_sent += 1;
+            self.metrics.message_sent(opcode);
+        }
         Ok(())
     }
 
