@@ -12,7 +12,7 @@ pub struct Drain {
     pub timeout: Duration,
     /// How many connections are closed at a time. Default 500.
     pub batch: usize,
-    /// How long between batches. Default 100 ms.
+    /// How long between batches; less where half of the timeout would not be enough for all of them. Default 100 ms.
     pub interval: Duration,
 }
 
@@ -39,7 +39,7 @@ pub(crate) async fn drain(server: &Inner, plan: Drain) -> DrainReport {
     server.draining.cancel();
     server.accepting.close();
     server.tasks.close();
-    let closing = close_all(server, &plan, deadline);
+    let closing = close_all(server, &plan);
     let mut closed = 0;
     let gone = async {
         closed = closing.await;
@@ -56,14 +56,17 @@ pub(crate) async fn drain(server: &Inner, plan: Drain) -> DrainReport {
 }
 
 /// Closes everybody in batches; returns how many. Connections that open meanwhile see for themselves that the node drains.
-async fn close_all(server: &Inner, plan: &Drain, deadline: Instant) -> usize {
+async fn close_all(server: &Inner, plan: &Drain) -> usize {
     let peers: Vec<_> = server.routes.all.iter().flat_map(|route| route.connections.peers()).collect();
+    let batches = peers.chunks(plan.batch.max(1));
+    // The last batch needs time for its closing handshakes, too.
+    let interval = plan.interval.min(plan.timeout / 2 / u32::try_from(batches.len().max(1)).unwrap_or(u32::MAX));
     let mut closed = 0;
     let mut next = Instant::now();
-    for batch in peers.chunks(plan.batch.max(1)) {
-        sleep_until(next.min(deadline)).await;
+    for batch in batches {
+        sleep_until(next).await;
         closed += batch.iter().filter(|peer| peer.close(CloseReason::Draining)).count();
-        next += plan.interval;
+        next += interval;
     }
     closed
 }
