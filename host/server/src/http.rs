@@ -55,10 +55,16 @@ where
         .with_upgrades();
     let mut connection = pin!(connection);
     // One deadline around everything: a client that trickles requests or reads responses slowly must end too.
+    let served = async {
+        tokio::select! {
+            served = connection.as_mut() => served,
+            () = server.draining.cancelled() => finish(connection).await,
+            () = sleep(handshake_timeout) => finish(connection).await,
+        }
+    };
     let served = tokio::select! {
-        served = connection.as_mut() => served,
-        () = server.draining.cancelled() => finish(connection).await,
-        () = sleep(handshake_timeout) => finish(connection).await,
+        served = served => served,
+        () = server.force.cancelled() => Ok(()),
     };
     if let Err(error) = served {
         debug!(%error, "http connection failed");
@@ -189,7 +195,7 @@ async fn answer(server: &Arc<Inner>, origin: &Origin, slot: &Slot, parts: Parts)
         };
     };
     let handshake = match kind {
-        Kind::Plain => return Answered::Plain(plain(route, parts, &captures).await),
+        Kind::Plain => return Answered::Plain(plain(route, parts, &path, &captures).await),
         Kind::WebSocket(handshake) => handshake,
     };
     if route.behavior.is_none() {
@@ -208,8 +214,8 @@ async fn answer(server: &Arc<Inner>, origin: &Origin, slot: &Slot, parts: Parts)
     }
 }
 
-/// Answers a request that asks for no WebSocket.
-async fn plain(route: &Route, parts: Parts, captures: &[(String, String)]) -> Response<Body> {
+/// Answers a request that asks for no WebSocket, for a path (decoded).
+async fn plain(route: &Route, parts: Parts, asked: &str, captures: &[(String, String)]) -> Response<Body> {
     let Some(folder) = &route.config.files else {
         let refusal = match parts.method {
             Method::GET | Method::HEAD => Refusal::UpgradeRequired,
@@ -222,12 +228,20 @@ async fn plain(route: &Route, parts: Parts, captures: &[(String, String)]) -> Re
     }
     // Under a pattern such as `/page/{*file}` the capture is the file's path; elsewhere it is the request's.
     let mut request = Request::from_parts(parts, Full::<Bytes>::default());
+    let mut files = ServeDir::new(folder).append_index_html_on_directories(true);
     if let Some(rest) = route.config.path.rest() {
         let file = captures.iter().find(|(name, _)| name == rest).map_or("", |(_, value)| value.as_str());
         let path = format!("/{}", utf8_percent_encode(file, FILE));
+        // From a folder without its slash to the one with it, and not out of the pattern.
+        let whole = format!("{}", utf8_percent_encode(asked, FILE));
+        files = files.redirect_path_prefix(whole.strip_suffix(&path).unwrap_or_default());
         *request.uri_mut() = path.parse().expect("an encoded path is a URI");
     }
-    let served = ServeDir::new(folder).append_index_html_on_directories(true).oneshot(request).await;
+    if request.uri().path().starts_with("//") {
+        // No file has such a name, and a redirect to it would lead to another server.
+        return handshake::refuse(&Refusal::NotFound).map(full);
+    }
+    let served = files.oneshot(request).await;
     let mut response = match served {
         Ok(response) if response.status() == StatusCode::NOT_FOUND => handshake::refuse(&Refusal::NotFound).map(full),
         Ok(response) => response.map(|body| body.map_err(io::Error::other).boxed_unsync()),
