@@ -156,6 +156,21 @@ impl Client {
         }
     }
 
+    /// Waits until the server closes with 1012; returns the texts that came before.
+    pub async fn drained(&mut self) -> Vec<String> {
+        let mut texts = Vec::new();
+        loop {
+            match self.next("a close with 1012").await {
+                Ok(Message::Text(text)) => texts.push(text.to_string()),
+                Ok(Message::Close(frame)) => {
+                    assert_eq!(self.ended(frame).await.0, 1012);
+                    return texts;
+                }
+                other => panic!("expected a close with 1012: {other:?}"),
+            }
+        }
+    }
+
     /// Closes, and skips messages that were on their way; returns the code and the reason that the server answered with.
     pub async fn close(mut self, code: u16, reason: &str) -> (u16, String) {
         let frame = CloseFrame { code: CloseCode::from(code), reason: reason.into() };

@@ -1,7 +1,6 @@
 //! A request for a WebSocket, before it is sent.
 
-use crate::{Answer, Client, Wire, client, connect, http1, within};
-use bytes::BytesMut;
+use crate::{Answer, Client, Wire, client, connect, within};
 use http::{Request, header};
 use socklet_server::Bind;
 use tokio_tungstenite::{
@@ -109,9 +108,8 @@ impl Connect {
     }
 
     async fn exchange(self) -> (Answer, Wire) {
-        let mut stream = connect(&self.to).await;
-        let mut rest = BytesMut::new();
-        let answer = http1::exchange(&mut *stream, &self.head(), &mut rest).await;
-        (answer, Wire::new(stream, rest))
+        let mut wire = Wire::connect(&self.to).await;
+        let answer = wire.request(&self.head()).await;
+        (answer, wire)
     }
 }

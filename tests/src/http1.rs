@@ -1,9 +1,9 @@
 //! The least of HTTP/1.1 that shows a server's answer as it is on the wire.
 
-use crate::{Stream, within};
+use crate::Stream;
 use bytes::{Buf, BytesMut};
 use http::{HeaderMap, HeaderName, HeaderValue};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::AsyncReadExt;
 
 /// An answer to a request.
 #[derive(Clone, Debug)]
@@ -23,16 +23,7 @@ impl Answer {
     }
 }
 
-/// Sends a head, and reads one answer with its body. What came behind that stays in `rest`.
-pub(crate) async fn exchange(stream: &mut dyn Stream, head: &str, rest: &mut BytesMut) -> Answer {
-    let exchange = async {
-        stream.write_all(head.as_bytes()).await.expect("a request can be written");
-        answer(stream, rest).await
-    };
-    within("an answer to a request", exchange).await
-}
-
-/// Reads one answer, as [`exchange`].
+/// Reads one answer with its body. What came behind that stays in `rest`.
 pub(crate) async fn answer(stream: &mut dyn Stream, rest: &mut BytesMut) -> Answer {
     let end = loop {
         if let Some(at) = rest.windows(4).position(|window| window == b"\r\n\r\n") {
@@ -44,8 +35,8 @@ pub(crate) async fn answer(stream: &mut dyn Stream, rest: &mut BytesMut) -> Answ
     let head = String::from_utf8(rest[..end].to_vec()).expect("heads are text");
     rest.advance(end + 4);
     let mut lines = head.split("\r\n");
-    let status = lines.next().and_then(|line| line.strip_prefix("HTTP/1.1 ")).expect("an answer of HTTP/1.1");
-    let status = status.split(' ').next().and_then(|code| code.parse().ok()).expect("a status code");
+    let status = lines.next().filter(|line| line.starts_with("HTTP/1.")).expect("an answer of HTTP/1");
+    let status = status.split(' ').nth(1).and_then(|code| code.parse().ok()).expect("a status code");
     let mut headers = HeaderMap::new();
     for line in lines {
         let (name, value) = line.split_once(':').expect("a header field has a colon");

@@ -1,7 +1,6 @@
 //! A server in the process of the test, on sockets of its own.
 
-use crate::{Answer, Client, Connect, Metrics, Observer, connect, eventually, http1, setup::Setup, within};
-use bytes::BytesMut;
+use crate::{Answer, Client, Connect, Metrics, Observer, Wire, eventually, setup::Setup, within};
 use socklet::{Config, Running};
 use socklet_server::{Bind, DrainReport};
 use std::net::SocketAddr;
@@ -126,5 +125,5 @@ pub(crate) async fn get(to: &Bind, path: &str) -> Answer {
         Bind::Unix(_) => "localhost".to_owned(),
     };
     let head = format!("GET {path} HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n\r\n");
-    http1::exchange(&mut *connect(to).await, &head, &mut BytesMut::new()).await
+    Wire::connect(to).await.request(&head).await
 }

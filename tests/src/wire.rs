@@ -1,10 +1,11 @@
-//! Frames as they are on the wire (RFC 6455, section 5.2), also those that no library would send.
+//! Bytes as they are on the wire: requests and frames (RFC 6455, section 5.2), also those that no library would send.
 
-use crate::{Stream, within};
+use crate::{Answer, Stream, connect, http1, within};
 use bytes::{Buf, BytesMut};
+use socklet_server::Bind;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-/// A connection behind its handshake.
+/// A connection without a library.
 #[derive(Debug)]
 pub struct Wire {
     stream: Box<dyn Stream>,
@@ -25,8 +26,20 @@ pub struct Frame {
 const MASK: [u8; 4] = [0x12, 0x34, 0x56, 0x78];
 
 impl Wire {
-    pub(crate) fn new(stream: Box<dyn Stream>, rest: BytesMut) -> Self {
-        Self { stream, rest }
+    /// Connects to a listener.
+    pub async fn connect(to: &Bind) -> Self {
+        Self { stream: connect(to).await, rest: BytesMut::new() }
+    }
+
+    /// Sends the head of a request, with whatever stands behind it, and reads the answer.
+    pub async fn request(&mut self, head: &str) -> Answer {
+        self.write(head.as_bytes()).await;
+        self.answer().await
+    }
+
+    /// Reads the answer to a request.
+    pub async fn answer(&mut self) -> Answer {
+        within("an answer", http1::answer(&mut *self.stream, &mut self.rest)).await
     }
 
     /// Writes bytes as they are.
@@ -53,6 +66,16 @@ impl Wire {
             }
         })
         .await
+    }
+
+    /// Reads until the server hangs up.
+    pub async fn ends(&mut self) {
+        within("the end of a socket", async {
+            while self.stream.read_buf(&mut self.rest).await.unwrap_or(0) > 0 {
+                self.rest.clear();
+            }
+        })
+        .await;
     }
 
     /// The next frame is a close frame with this code; returns its reason.

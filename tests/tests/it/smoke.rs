@@ -24,6 +24,6 @@ async fn as_a_process() {
     let mut client = server.open("/").await;
     assert_eq!(client.ask("hello").await, "hello");
     assert!(server.rss() > 1 << 20 && server.fds() > 3);
-    let (code, log) = server.terminate().await;
+    let ((code, log), _) = tokio::join!(server.terminate(), client.expect_close(1012));
     assert_eq!(code, Some(0), "{log}");
 }

@@ -107,7 +107,7 @@ impl Stage {
         self.server.until_metric("socklet_connections", 2.0).await;
         self.server.until_metric("socklet_plugin_instances{state=\"live\"}", 2.0).await;
         assert_eq!(self.elsewhere.ask("still").await, "still");
-        let report = self.server.drain().await;
+        let (report, _) = tokio::join!(self.server.drain(), self.elsewhere.expect_close(1012));
         assert_eq!((report.closed, report.forced), (2, 0));
     }
 }
