@@ -20,6 +20,8 @@ mod request;
 mod route;
 mod routing;
 mod server;
+#[cfg(test)]
+mod tests;
 
 pub use config::{ConnectionLimits, RouteConfig, ServerConfig, SlowConsumer};
 pub use drain::{Drain, DrainReport};
