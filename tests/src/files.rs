@@ -22,15 +22,11 @@ pub fn guest(name: &str) -> PathBuf {
     built(repository().join(GUESTS).join(format!("{name}.wasm")), "make guests")
 }
 
-/// The names of every guest that was built.
-pub fn built_guests() -> Vec<String> {
-    let folder = built(repository().join(GUESTS), "make guests");
-    let names = fs::read_dir(folder).expect("the guests' folder can be read").filter_map(|entry| {
-        let name = entry.ok()?.file_name().into_string().ok()?;
-        // Beside each `name.wasm` Cargo keeps a `name-hash.wasm`.
-        Some(name.strip_suffix(".wasm")?.to_owned()).filter(|name| !name.contains('-'))
-    });
-    let mut names: Vec<_> = names.collect();
+/// The names of every guest.
+pub fn guests() -> Vec<String> {
+    let folder = fs::read_dir(repository().join("tests/guests/examples")).expect("the guests' folder can be read");
+    let name = |file: fs::DirEntry| Some(file.file_name().to_str()?.strip_suffix(".rs")?.to_owned());
+    let mut names: Vec<_> = folder.filter_map(|file| name(file.ok()?)).collect();
     names.sort();
     names
 }

@@ -27,7 +27,7 @@ mod wire;
 
 pub use client::Client;
 pub use connect::Connect;
-pub use files::{binary, built_guests, guest, repository, stock, target};
+pub use files::{binary, guest, guests, repository, stock, target};
 pub use http1::Answer;
 pub use metrics::Metrics;
 pub use observer::{Obituary, Observer};

@@ -1,7 +1,12 @@
 //! Socklet from the outside: real sockets, real components, clients that nobody here wrote.
 
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
 mod auth;
 mod chat;
+mod clients;
+mod command_line;
+mod drain;
 mod endings;
 mod guests;
 mod handshake;
@@ -9,6 +14,8 @@ mod heartbeat;
 mod instances;
 mod limits;
 mod listeners;
+mod logs;
+mod ops;
 mod registry;
 mod routes;
 mod sandbox;
