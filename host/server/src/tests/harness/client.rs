@@ -11,7 +11,7 @@ use tokio::{
 const MASK: [u8; 4] = [0x11, 0x22, 0x33, 0x44];
 
 /// Longer than any test waits for anything that comes.
-const LONG: std::time::Duration = SECOND.saturating_mul(1000);
+const LONG: std::time::Duration = SECOND.saturating_mul(5000);
 
 /// A client over any stream.
 pub(crate) struct Client<S> {
