@@ -10,7 +10,9 @@ async fn everybody_is_told_to_come_back() {
     let server = Server::start(&format!("{REPORTER}[drain]\nbatch = 3\ninterval = '10ms'\n")).await;
     let mut clients = Vec::new();
     for _ in 0..10 {
-        clients.push(server.open("/").await);
+        let mut client = server.open("/").await;
+        assert_eq!(client.ask("echo served").await, "served");
+        clients.push(client);
     }
     let address = server.address().clone();
     let told = tokio::spawn(async move {
@@ -29,6 +31,9 @@ async fn everybody_is_told_to_come_back() {
 async fn who_does_not_go_is_cut_off_at_the_deadline() {
     let server = Server::start(&format!("{REPORTER}[drain]\ntimeout = '1s'\n[limits]\nclose_timeout = '1h'\n")).await;
     let mut stubborn = server.at("/").wire().await;
+    // Once it is served, it is one that the drain closes, and not one that finds the drain under way.
+    stubborn.frame(0x81, b"echo served").await;
+    assert!(stubborn.next().await.is_some());
     let report = server.drain().await;
     assert_eq!((report.closed, report.forced), (1, 1));
     stubborn.expect_close(1012).await;

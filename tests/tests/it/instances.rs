@@ -89,13 +89,17 @@ async fn calls_into_one_instance_never_overlap() {
 async fn who_shares_an_instance_dies_with_it_and_nobody_else() {
     let server = server("trap_message", "{ key = '{room}' }").await;
     let witness = server.observe("/witness").await;
-    let (mut a, mut b, mut other) = (server.open("/red").await, server.open("/red").await, server.open("/blue").await);
-    let ids = [witness.birth().await, witness.birth().await];
+    // One after the other: instances of their own tell of births in any order.
+    let mut a = server.open("/red").await;
+    let of_a = witness.birth().await;
+    let mut b = server.open("/red").await;
+    let of_b = witness.birth().await;
+    let mut other = server.open("/blue").await;
     witness.birth().await;
     a.send("trap").await;
     let (mine, theirs) = (a.expect_close(1011).await, b.expect_close(1011).await);
     assert_eq!(mine, theirs, "one event");
-    for id in ids {
+    for id in [of_a, of_b] {
         let end = witness.obituary(id).await;
         assert_eq!((end.code, end.cause.as_str(), end.fresh, end.clean), (1011, "plugin-failed", true, true));
     }
