@@ -7,6 +7,9 @@ use wasmtime::{Config, Enabled, Engine, InstanceAllocationStrategy, PoolingAlloc
 const GUEST_STACK: usize = 512 << 10;
 /// What is left of a stack for host functions.
 const HOST_STACK: usize = 512 << 10;
+/// What stays in memory of a stack that is free: as much as a plain call uses. The rest goes back to the system, or one plugin that
+/// recurses would leave the memory of every stack behind.
+const IDLE_STACK: usize = 16 << 10;
 
 /// The size of a component that fits a slot of the pool.
 pub(crate) mod slot {
@@ -90,6 +93,7 @@ fn common() -> Config {
         .epoch_interruption(true)
         .max_wasm_stack(GUEST_STACK)
         .async_stack_size(GUEST_STACK + HOST_STACK)
+        .async_stack_zeroing(true)
         .wasm_threads(false)
         .wasm_shared_everything_threads(false)
         .wasm_memory64(false)
@@ -122,6 +126,7 @@ fn pooled(config: &EngineConfig) -> Config {
         .max_memory_size(slot::MEMORY)
         .linear_memory_keep_resident(64 << 10)
         .table_keep_resident(16 << 10)
+        .async_stack_keep_resident(IDLE_STACK)
         .pagemap_scan(Enabled::Auto);
     let mut config = common();
     config
