@@ -2,7 +2,10 @@
 
 use super::harness::{MS, SECOND, Setup, done, echo, frame, later, refuses, text, when_message};
 use socklet_core::{Cause, Connections, EventId, SendError};
-use tokio::time::{Instant, sleep};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    time::{Instant, sleep},
+};
 
 #[tokio::test(start_paused = true)]
 async fn a_close_comes_after_what_is_queued() {
@@ -179,4 +182,20 @@ async fn a_client_may_close_while_a_call_goes_on_that_then_closes_too() {
     client.ends().await;
     let ending = host.ending().await;
     assert_eq!((ending.cause, ending.clean), (Cause::Plugin, true));
+}
+
+/// What a broken client still sends is read away for a moment: a reset would take the close frame from it.
+#[tokio::test(start_paused = true)]
+async fn a_client_in_the_middle_of_an_oversize_message_may_end_it() {
+    let host = Setup::new(|_, _| done()).start();
+    let mut client = host.connect_with(1000).await;
+    let (mut reader, mut writer) = tokio::io::split(client.stream);
+    let message = super::harness::encode(2, true, &vec![0; 1 << 20]);
+    let writing = tokio::spawn(async move { writer.write_all(&message).await.map(|()| writer) });
+    let mut said = Vec::new();
+    reader.read_to_end(&mut said).await.unwrap();
+    assert_eq!(said[..4], [0x88, 17, 0x03, 0xf1]);
+    client.stream = reader.unsplit(writing.await.unwrap().unwrap());
+    drop(client);
+    assert_eq!(host.ending().await.frame.code().get(), 1009);
 }
