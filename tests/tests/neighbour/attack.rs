@@ -19,8 +19,9 @@ use tokio_tungstenite::{WebSocketStream, client_async, tungstenite::Message};
 const CLIENTS: usize = 8;
 /// The pause of a client between two connections.
 const PAUSE: Duration = Duration::from_millis(100);
-/// The longest that a client waits for anything.
+/// The longest that a client waits for anything; and when the attack is over.
 const WAIT: Duration = Duration::from_secs(10);
+const LAST_WAIT: Duration = Duration::from_secs(1);
 /// How often one connection does the same, if it lives so long.
 const ROUNDS: usize = 20;
 /// The clients are not what is measured: they leave the processors to the server and to the quiet clients.
@@ -129,13 +130,13 @@ async fn client(to: SocketAddr, index: usize, kind: &Kind, until: Instant) -> At
     let mut attack = Attack { name: kind.name, attempts: 0, refused: 0, closed: 0, answers: 0 };
     while Instant::now() < until && attack.attempts < kind.most {
         attack.attempts += 1;
-        match timeout(WAIT, connect(to, index, kind)).await {
+        match timeout(patience(until), connect(to, index, kind)).await {
             Ok(Some(mut socket)) => {
-                let ended = timeout(WAIT, misbehave(&mut socket, kind, until, &mut attack.answers)).await;
+                let ended = timeout(patience(until), misbehave(&mut socket, kind, &mut attack.answers)).await;
                 attack.closed += usize::from(ended == Ok(true));
                 // Every second one goes without a word.
                 if attack.attempts.is_multiple_of(2) {
-                    let _ = timeout(WAIT, socket.close(None)).await;
+                    let _ = timeout(LAST_WAIT, socket.close(None)).await;
                 }
             }
             Ok(None) | Err(_) => attack.refused += 1,
@@ -143,6 +144,10 @@ async fn client(to: SocketAddr, index: usize, kind: &Kind, until: Instant) -> At
         sleep(PAUSE).await;
     }
     attack
+}
+
+fn patience(until: Instant) -> Duration {
+    WAIT.min(until.saturating_duration_since(Instant::now()) + LAST_WAIT)
 }
 
 /// A connection; none when the server refuses it. Each kind comes from an address of its own, so that no kind runs out of ports.
@@ -154,7 +159,11 @@ async fn connect(to: SocketAddr, index: usize, kind: &Kind) -> Option<WebSocketS
 }
 
 /// Says what there is to say, until the server ends the connection (true) or it was said often enough.
-async fn misbehave(socket: &mut WebSocketStream<TcpStream>, kind: &Kind, until: Instant, answers: &mut usize) -> bool {
+async fn misbehave(socket: &mut WebSocketStream<TcpStream>, kind: &Kind, answers: &mut usize) -> bool {
+    if kind.says.is_empty() {
+        // The hook does wrong by itself.
+        return !matches!(socket.next().await, Some(Ok(Message::Text(_) | Message::Binary(_))));
+    }
     for _ in 0..ROUNDS {
         for text in kind.says {
             if socket.send(Message::text(*text)).await.is_err() {
@@ -164,13 +173,6 @@ async fn misbehave(socket: &mut WebSocketStream<TcpStream>, kind: &Kind, until: 
                 Some(Ok(Message::Close(_)) | Err(_)) | None => return true,
                 Some(Ok(_)) => *answers += 1,
             }
-        }
-        // A hook that spins has no more to hear.
-        if kind.says.is_empty() {
-            return !matches!(timeout(WAIT / 10, socket.next()).await, Err(_) | Ok(Some(Ok(Message::Text(_)))));
-        }
-        if Instant::now() > until {
-            return false;
         }
     }
     false
