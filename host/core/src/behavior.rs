@@ -1,6 +1,8 @@
 //! The seam at which connections are served.
 
-use crate::{BoxFuture, CallError, CloseFrame, Ending, Field, Lifeline, Message, Principal, Response, UpgradeRequest};
+use crate::{
+    BoxFuture, CallError, CloseFrame, Ending, Field, Frame, Lifeline, Message, Principal, Response, UpgradeRequest,
+};
 use std::{
     fmt::{self, Debug},
     sync::Arc,
@@ -46,6 +48,11 @@ pub trait Session: Debug + Send {
     /// Starts a call. It may be done at once. No other call may be started before it is done.
     fn call(&mut self, event: Event) -> Call;
 
+    /// Whether the guest wants every frame ([`Event::Frame`]) before it is handled. Asked once, before the first call.
+    fn sees_frames(&self) -> bool {
+        false
+    }
+
     /// Tells when the instance behind this session died, in whosever call.
     fn lifeline(&self) -> &Lifeline;
 }
@@ -55,14 +62,24 @@ pub trait Session: Debug + Send {
 pub enum Event {
     /// It is registered and can be sent to (`on-open`).
     Open,
+    /// A frame arrived that keeps the protocol (`on-frame`). Only for sessions that see frames.
+    Frame(Frame),
     /// A complete message arrived (`on-message`).
     Message(Message),
     /// It has ended (`on-close`); the answer is ignored.
     Close(Ending),
 }
 
-/// The guest's own answer: go on, or close the connection with this frame.
-pub type Answer = Result<(), CloseFrame>;
+/// The guest's own answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// Go on. For a frame: handle it as usual.
+    Proceed,
+    /// The guest has dealt with the frame: nothing more happens with it. Only for [`Event::Frame`].
+    Skip,
+    /// Close the connection with this frame.
+    Close(CloseFrame),
+}
 
 /// A call that was started.
 pub enum Call {

@@ -1,6 +1,6 @@
 //! The seam through which plugins reach connections: one route of one tenant, nothing else.
 
-use crate::{BoxFuture, CloseFrame, ConnectionId, Heartbeat, Message, Opcode, Principal};
+use crate::{BoxFuture, CloseFrame, ConnectionId, Heartbeat, MessageRef, Opcode, Principal};
 use bytes::Bytes;
 use std::{fmt::Debug, sync::Arc};
 
@@ -17,17 +17,17 @@ pub trait Connections: Debug + Send + Sync {
     /// # Errors
     ///
     /// See [`SendError`]; nothing was queued then.
-    fn send(&self, to: ConnectionId, message: Message) -> Result<(), SendError>;
+    fn send(&self, to: ConnectionId, message: MessageRef<'_>) -> Result<(), SendError>;
 
     /// Queues a message for every open connection but one; returns how many accepted it.
-    fn send_all(&self, message: Message, but: Option<ConnectionId>) -> u64;
+    fn send_all(&self, message: MessageRef<'_>, but: Option<ConnectionId>) -> u64;
 
     /// Queues one frame.
     ///
     /// # Errors
     ///
     /// [`SendError::Invalid`] when RFC 6455 does not allow the frame at this point, or it is a close frame.
-    fn send_frame(&self, to: ConnectionId, opcode: Opcode, fin: bool, payload: Bytes) -> Result<(), SendError>;
+    fn send_frame(&self, to: ConnectionId, opcode: Opcode, fin: bool, payload: &[u8]) -> Result<(), SendError>;
 
     /// Waits until everything queued so far was written to the socket.
     ///
@@ -70,7 +70,7 @@ pub trait Connections: Debug + Send + Sync {
     fn unsubscribe(&self, connection: ConnectionId, topic: &str);
 
     /// Queues a message for every subscriber but one; returns how many accepted it.
-    fn publish(&self, topic: &str, message: Message, but: Option<ConnectionId>) -> u64;
+    fn publish(&self, topic: &str, message: MessageRef<'_>, but: Option<ConnectionId>) -> u64;
 
     /// The subscribers of a topic.
     fn subscribers(&self, topic: &str) -> Vec<ConnectionId>;

@@ -23,7 +23,7 @@ pub use connections::{Connections, SendError, SubscribeError};
 pub use failure::{CallError, DeathKind, EventId, Lifeline};
 pub use heartbeat::{Heartbeat, InvalidHeartbeat};
 pub use ids::ConnectionId;
-pub use message::{Message, Opcode};
+pub use message::{Frame, Message, MessageRef, Opcode};
 pub use names::{InvalidName, ListenerName, PluginName, RouteName, TenantName};
 pub use principal::{InvalidPrincipal, Principal};
 pub use refusal::Refusal;

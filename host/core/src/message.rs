@@ -12,6 +12,26 @@ pub enum Message {
     Binary(Bytes),
 }
 
+/// One complete application message, borrowed: what is sent is encoded from where it lies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MessageRef<'a> {
+    /// A text message (opcode 1).
+    Text(&'a str),
+    /// A binary message (opcode 2).
+    Binary(&'a [u8]),
+}
+
+/// One frame, unmasked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Frame {
+    /// What it is.
+    pub opcode: Opcode,
+    /// Whether it is the last of its message.
+    pub fin: bool,
+    /// Its payload; where compression was negotiated, as it was on the wire.
+    pub payload: Bytes,
+}
+
 /// The opcodes of RFC 6455, section 5.2.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Opcode {
@@ -55,6 +75,44 @@ impl Message {
 
     /// Whether the payload is empty.
     pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The same message, borrowed.
+    pub fn as_ref(&self) -> MessageRef<'_> {
+        match self {
+            Self::Text(text) => MessageRef::Text(text),
+            Self::Binary(bytes) => MessageRef::Binary(bytes),
+        }
+    }
+}
+
+// === impl MessageRef ===
+
+impl<'a> MessageRef<'a> {
+    /// The opcode of its first frame.
+    pub fn opcode(self) -> Opcode {
+        match self {
+            Self::Text(_) => Opcode::Text,
+            Self::Binary(_) => Opcode::Binary,
+        }
+    }
+
+    /// The payload.
+    pub fn as_bytes(self) -> &'a [u8] {
+        match self {
+            Self::Text(text) => text.as_bytes(),
+            Self::Binary(bytes) => bytes,
+        }
+    }
+
+    /// The size of the payload in bytes.
+    pub fn len(self) -> usize {
+        self.as_bytes().len()
+    }
+
+    /// Whether the payload is empty.
+    pub fn is_empty(self) -> bool {
         self.len() == 0
     }
 }

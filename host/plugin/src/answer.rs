@@ -17,9 +17,9 @@ pub(crate) struct Invalid(String);
 /// The answer to `on-open` and `on-message`.
 pub(crate) fn hook(answer: Result<(), types::CloseFrameResult>) -> Result<Answer, Invalid> {
     match answer {
-        Ok(()) => Ok(Ok(())),
+        Ok(()) => Ok(Answer::Proceed),
         Err(frame) => match CloseFrame::from_application(frame.code, frame.reason) {
-            Ok(frame) => Ok(Err(frame)),
+            Ok(frame) => Ok(Answer::Close(frame)),
             Err(error) => Err(Invalid(error.to_string())),
         },
     }
@@ -96,7 +96,7 @@ mod tests {
     #[test]
     fn only_frames_of_applications_close() {
         let frame = |code, reason: &str| Err(types::CloseFrameResult { code, reason: reason.into() });
-        assert!(hook(frame(4000, "bye")).is_ok_and(|answer| answer.is_err()));
+        assert!(hook(frame(4000, "bye")).is_ok_and(|answer| matches!(answer, Answer::Close(_))));
         assert!(hook(frame(1006, "")).is_err());
         assert!(hook(frame(1000, &"x".repeat(124))).is_err());
     }

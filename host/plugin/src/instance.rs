@@ -126,6 +126,8 @@ impl Instance<behavior::Guest> {
         match event {
             Event::Open => guest.call_on_open(store, connection).await,
             Event::Message(message) => guest.call_on_message(store, connection, lower_message(message)).await,
+            // No session says yet that it sees frames.
+            Event::Frame(_) => Ok(Ok(())),
             Event::Close(ending) => guest.call_on_close(store, connection, lower_ending(ending)).await.map(Ok),
         }
     }

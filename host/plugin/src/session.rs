@@ -100,7 +100,7 @@ fn start(cell: &Arc<Cell>, turn: Turn, connection: ConnectionId, event: Event) -
             (instance, answer)
         },
         answer::hook,
-        Answer::is_err,
+        |answer| matches!(answer, Answer::Close(_)),
     );
     match cell.serving.guests().start(place, Box::pin(call)) {
         Started::Done(Ok(outcome)) => Call::Done(outcome),
@@ -115,7 +115,7 @@ fn start(cell: &Arc<Cell>, turn: Turn, connection: ConnectionId, event: Event) -
 fn hook(event: &Event) -> Hook {
     match event {
         Event::Open => Hook::Open,
-        Event::Message(_) => Hook::Message,
+        Event::Message(_) | Event::Frame(_) => Hook::Message,
         Event::Close(_) => Hook::Close,
     }
 }

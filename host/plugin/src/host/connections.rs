@@ -48,14 +48,14 @@ impl Host for RouteView<'_> {
         if !self.meter.queue(message.len() + OVERHEAD) {
             return Ok(Err(spent()));
         }
-        Ok(self.route.send(to.into(), message).map_err(SendError::from))
+        Ok(self.route.send(to.into(), message.as_ref()).map_err(SendError::from))
     }
 
     fn send_all(&mut self, message: types::MessageResult, but: Option<u64>) -> wasmtime::Result<u64> {
         self.meter.host_call()?;
         let message = self::message(message);
         self.meter.queue_or_end(message.len() + OVERHEAD)?;
-        let receivers = self.route.send_all(message, but.map(ConnectionId::from));
+        let receivers = self.route.send_all(message.as_ref(), but.map(ConnectionId::from));
         self.meter.queue_or_end(OVERHEAD * receivers as usize)?;
         Ok(receivers)
     }
@@ -75,7 +75,7 @@ impl Host for RouteView<'_> {
         if !self.meter.queue(payload.len() + OVERHEAD) {
             return Ok(Err(spent()));
         }
-        Ok(self.route.send_frame(to.into(), opcode, fin, payload.into()).map_err(SendError::from))
+        Ok(self.route.send_frame(to.into(), opcode, fin, &payload).map_err(SendError::from))
     }
 
     async fn flush(&mut self, connection: u64) -> wasmtime::Result<Result<(), SendError>> {

@@ -23,7 +23,7 @@ impl Host for RouteView<'_> {
         self.meter.host_call()?;
         let message = self::message(message);
         self.meter.queue_or_end(message.len() + OVERHEAD)?;
-        let receivers = self.route.publish(&topic, message, but.map(ConnectionId::from));
+        let receivers = self.route.publish(&topic, message.as_ref(), but.map(ConnectionId::from));
         self.meter.queue_or_end(OVERHEAD * receivers as usize)?;
         Ok(receivers)
     }

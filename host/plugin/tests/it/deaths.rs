@@ -1,6 +1,6 @@
 //! Guests that die: each by itself, with the right kind, and with an `on-close` on a fresh instance.
 
-use crate::harness::{Client, Host, Route, config, guest, request};
+use crate::harness::{Client, Expect, Host, Route, config, guest, request};
 use socklet_core::{Answer, CallError, Cause, DeathKind, Event, Upgraded};
 use socklet_plugin::InstancePolicy;
 use std::time::Duration;
@@ -142,7 +142,7 @@ async fn a_flood_of_sends_is_answered_first() {
     let host = Host::new();
     let route = patient(&host, "flood_send").await;
     let mut client = route.connect("").await;
-    client.say("flood").await.unwrap().unwrap();
+    client.say("flood").await.unwrap().proceeds();
     assert!(client.received().len() as u64 <= (64 << 20) / (64 << 10));
 }
 
@@ -175,7 +175,7 @@ async fn an_orphan_gets_its_close_on_a_fresh_instance() {
     let mut client = route.connect("").await;
     let died = client.say("trap").await.unwrap_err();
     assert_eq!(client.session.lifeline().died().await, died.event());
-    client.close(Cause::PluginFailed).await.unwrap().unwrap();
+    client.close(Cause::PluginFailed).await.unwrap().proceeds();
     let obituary = obituary(&watcher).await;
     for part in ["\"cause\":\"plugin-failed\"", "\"fresh\":true", "\"code\":1000", "\"messages_sent\":2"] {
         assert!(obituary.contains(part), "{obituary}");
@@ -194,8 +194,8 @@ async fn a_death_ends_everybody_on_the_instance_and_nobody_else() {
 
     let mut third = route.connect("").await;
     assert_eq!(third.ask("hello").await, "hello");
-    first.close(Cause::PluginFailed).await.unwrap().unwrap();
-    second.close(Cause::PluginFailed).await.unwrap().unwrap();
+    first.close(Cause::PluginFailed).await.unwrap().proceeds();
+    second.close(Cause::PluginFailed).await.unwrap().proceeds();
     assert_eq!(third.ask("hello").await, "hello");
     assert!(third.session.lifeline().death().is_none());
 }
@@ -222,7 +222,7 @@ async fn a_call_that_is_given_up_ends_its_instance() {
     assert!(matches!(call, socklet_core::Call::Pending(_)));
     drop(call);
     client.session.lifeline().died().await;
-    client.close(Cause::Disconnected).await.unwrap().unwrap();
+    client.close(Cause::Disconnected).await.unwrap().proceeds();
     drop(client);
     assert_eq!(host.metric("plugin_traps_total{reason=\"canceled\"}"), 1.0);
 }
@@ -237,7 +237,7 @@ async fn a_panic_of_the_host_is_not_the_guests_death() {
     assert!(matches!(error, CallError::Host { .. }), "{error}");
     // What the instance holds is not to be trusted after that: it is gone for everybody.
     assert_eq!(b.session.lifeline().death(), Some(error.event()));
-    a.close(Cause::Host).await.unwrap().unwrap();
+    a.close(Cause::Host).await.unwrap().proceeds();
     assert!(route.connect("").await.ask("me").await.contains("ok"));
 }
 

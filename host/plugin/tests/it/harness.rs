@@ -4,7 +4,8 @@ use bytes::Bytes;
 use prometheus_client::registry::Registry;
 use socklet_core::{
     Answer, Behavior, BoxFuture, Call, CallError, Cause, CloseCode, CloseFrame, ConnectionId, Connections, Ending,
-    Event, Field, Heartbeat, Message, Opcode, Principal, SendError, Session, SubscribeError, UpgradeRequest, Upgraded,
+    Event, Field, Heartbeat, Message, MessageRef, Opcode, Principal, SendError, Session, SubscribeError,
+    UpgradeRequest, Upgraded,
 };
 use socklet_plugin::{CallLimits, EngineConfig, Grants, InstancePolicy, LoadError, Plugin, PluginConfig, Plugins};
 use std::{
@@ -153,7 +154,7 @@ impl Route {
     /// Upgrades and opens.
     pub(crate) async fn connect(&self, query: &str) -> Client {
         let mut client = self.accept(request(query)).await;
-        client.call(Event::Open).await.unwrap().unwrap();
+        client.call(Event::Open).await.unwrap().proceeds();
         client
     }
 
@@ -187,7 +188,7 @@ impl Client {
 
     /// Says something and returns what came back.
     pub(crate) async fn ask(&mut self, text: &str) -> String {
-        self.say(text).await.unwrap().unwrap();
+        self.say(text).await.unwrap().proceeds();
         self.received().pop().expect("an answer")
     }
 
@@ -260,25 +261,25 @@ impl Connections for Net {
         self.ids().len()
     }
 
-    fn send(&self, to: ConnectionId, message: Message) -> Result<(), SendError> {
+    fn send(&self, to: ConnectionId, message: MessageRef<'_>) -> Result<(), SendError> {
         match self.lock().connections.get_mut(&to) {
             None => Err(SendError::Unknown),
             Some(connection) if !connection.open => Err(SendError::NotOpen),
             Some(_) if message.len() > 1 << 20 => Err(SendError::TooLarge),
             Some(connection) => {
-                connection.sent.push(message);
+                connection.sent.push(owned(message));
                 Ok(())
             }
         }
     }
 
-    fn send_all(&self, message: Message, but: Option<ConnectionId>) -> u64 {
-        self.fan_out(&message, but, |_| true)
+    fn send_all(&self, message: MessageRef<'_>, but: Option<ConnectionId>) -> u64 {
+        self.fan_out(&owned(message), but, |_| true)
     }
 
-    fn send_frame(&self, to: ConnectionId, opcode: Opcode, fin: bool, payload: Bytes) -> Result<(), SendError> {
-        let text = format!("frame {} {fin} {}", opcode.as_str(), String::from_utf8_lossy(&payload));
-        self.send(to, Message::Text(text.into()))
+    fn send_frame(&self, to: ConnectionId, opcode: Opcode, fin: bool, payload: &[u8]) -> Result<(), SendError> {
+        let text = format!("frame {} {fin} {}", opcode.as_str(), String::from_utf8_lossy(payload));
+        self.send(to, MessageRef::Text(&text))
     }
 
     fn flush(&self, connection: ConnectionId) -> BoxFuture<Result<(), SendError>> {
@@ -342,8 +343,8 @@ impl Connections for Net {
         }
     }
 
-    fn publish(&self, topic: &str, message: Message, but: Option<ConnectionId>) -> u64 {
-        self.fan_out(&message, but, |connection| connection.topics.contains(topic))
+    fn publish(&self, topic: &str, message: MessageRef<'_>, but: Option<ConnectionId>) -> u64 {
+        self.fan_out(&owned(message), but, |connection| connection.topics.contains(topic))
     }
 
     fn subscribers(&self, topic: &str) -> Vec<ConnectionId> {
@@ -358,5 +359,33 @@ impl Connections for Net {
 
     fn set_heartbeat(&self, heartbeat: Heartbeat) {
         self.lock().heartbeat = heartbeat;
+    }
+}
+
+fn owned(message: MessageRef<'_>) -> Message {
+    match message {
+        MessageRef::Text(text) => Message::Text(text.into()),
+        MessageRef::Binary(bytes) => Message::Binary(Bytes::copy_from_slice(bytes)),
+    }
+}
+
+/// What a test expects of an answer.
+pub(crate) trait Expect {
+    /// It goes on.
+    fn proceeds(self);
+    /// It closes the connection; with this frame.
+    fn closes(self) -> CloseFrame;
+}
+
+impl Expect for Answer {
+    fn proceeds(self) {
+        assert_eq!(self, Answer::Proceed);
+    }
+
+    fn closes(self) -> CloseFrame {
+        match self {
+            Answer::Close(frame) => frame,
+            answer => panic!("{answer:?}"),
+        }
     }
 }

@@ -1,6 +1,6 @@
 //! What guests can reach, and what they cannot.
 
-use crate::harness::{Host, config, field, guest, request};
+use crate::harness::{Expect, Host, config, field, guest, request};
 use socklet_core::{CloseFrame, Connections, Event, Message, Principal};
 use socklet_plugin::InstancePolicy;
 
@@ -18,7 +18,7 @@ async fn the_connections_of_the_route_are_there() {
     assert_eq!(b.received(), ["news"]);
     assert_eq!(a.ask("queued").await, "{\"ok\":0}");
     assert_eq!(a.ask("flush").await, "{\"ok\":null}");
-    a.say("frame ping true x").await.unwrap().unwrap();
+    a.say("frame ping true x").await.unwrap().proceeds();
     assert_eq!(a.received()[0], "frame ping true x");
     assert!(a.ask("frame close true x").await.contains("invalid"));
     a.ask(&format!("close {} 4001 out", b.id)).await;
@@ -34,7 +34,7 @@ async fn binary_messages_pass_unchanged() {
     let route = host.route("reporter", InstancePolicy::Connection).await;
     let mut client = route.connect("").await;
     let bytes: Vec<u8> = (0..=255).collect();
-    client.call(Event::Message(Message::Binary(bytes.clone().into()))).await.unwrap().unwrap();
+    client.call(Event::Message(Message::Binary(bytes.clone().into()))).await.unwrap().proceeds();
     assert_eq!(route.net.queued(client.id), 256);
 }
 
@@ -107,7 +107,7 @@ async fn credentials_are_seen_only_where_granted() {
             field("accept", "*/*"),
         ];
         let mut client = route.accept(request).await;
-        client.call(Event::Open).await.unwrap().unwrap();
+        client.call(Event::Open).await.unwrap().proceeds();
         let seen = client.ask("request").await;
         assert!(seen.contains("*/*"), "{seen}");
         assert_eq!(seen.matches("s3cret").count(), if granted { 3 } else { 0 }, "{seen}");
@@ -122,7 +122,7 @@ async fn the_request_is_passed_as_it_came() {
     request.captures = vec![("room".into(), "blue".into())];
     request.attributes = vec![("tenant".into(), "acme".into())];
     let mut client = route.accept(request).await;
-    client.call(Event::Open).await.unwrap().unwrap();
+    client.call(Event::Open).await.unwrap().proceeds();
     let seen = client.ask("request").await;
     for part in ["a=b", "blue", "acme", "127.0.0.1", "4711", "localhost", "main"] {
         assert!(seen.contains(part), "{part} in {seen}");
@@ -134,7 +134,7 @@ async fn before_the_open_nothing_can_be_sent() {
     let host = Host::new();
     let route = host.route("reporter", InstancePolicy::Connection).await;
     let mut client = route.accept(request("early")).await;
-    client.call(Event::Open).await.unwrap().unwrap();
+    client.call(Event::Open).await.unwrap().proceeds();
     assert!(client.ask("early").await.contains("not-open"));
 }
 
@@ -143,9 +143,9 @@ async fn the_guests_own_close_is_an_answer() {
     let host = Host::new();
     let route = host.route("reporter", InstancePolicy::Connection).await;
     let mut client = route.connect("").await;
-    let frame = client.say("fail 4002 no").await.unwrap().unwrap_err();
+    let frame = client.say("fail 4002 no").await.unwrap().closes();
     assert_eq!(frame, CloseFrame::from_application(4002, "no").unwrap());
     assert!(client.session.lifeline().death().is_none());
     let mut client = route.accept(request("deny-open")).await;
-    assert_eq!(client.call(Event::Open).await.unwrap().unwrap_err().code().get(), 4000);
+    assert_eq!(client.call(Event::Open).await.unwrap().closes().code().get(), 4000);
 }

@@ -1,6 +1,6 @@
 //! Which connections share an instance, how long it lives, and who waits for whom.
 
-use crate::harness::{Client, Host, config, guest, request};
+use crate::harness::{Client, Expect, Host, config, guest, request};
 use socklet_core::{Call, Cause, Event, Message};
 use socklet_plugin::InstancePolicy;
 use std::time::Duration;
@@ -33,7 +33,7 @@ async fn everybody_shares_one_until_the_last_leaves() {
     let (mut a, mut b) = (route.connect("").await, route.connect("").await);
     assert_eq!(connections(&mut a).await, 2);
     assert_eq!(live(&host).await, 1.0);
-    a.close(Cause::Client).await.unwrap().unwrap();
+    a.close(Cause::Client).await.unwrap().proceeds();
     drop(a);
     assert_eq!(connections(&mut b).await, 1);
     drop(b);
@@ -51,7 +51,7 @@ async fn a_key_decides_who_shares() {
         let mut request = request("");
         request.captures = vec![("room".into(), room.into())];
         let mut client = route.accept(request).await;
-        client.call(Event::Open).await.unwrap().unwrap();
+        client.call(Event::Open).await.unwrap().proceeds();
         clients.push(client);
     }
     assert_eq!(live(&host).await, 2.0);
@@ -87,7 +87,7 @@ async fn callers_of_one_instance_wait_in_order() {
         calls.push(tokio::spawn(call));
     }
     for call in calls {
-        call.await.unwrap().unwrap().unwrap();
+        call.await.unwrap().unwrap().proceeds();
     }
     for client in &mut clients {
         assert_eq!(client.received(), ["{\"ok\":null}"]);
@@ -154,7 +154,7 @@ async fn many_come_and_go() {
     for _ in 0..500 {
         let mut client = route.connect("").await;
         client.ask("me").await;
-        client.close(Cause::Client).await.unwrap().unwrap();
+        client.close(Cause::Client).await.unwrap().proceeds();
     }
     assert_eq!(live(&host).await, 0.0);
     assert_eq!(host.metric("plugin_memory_bytes"), 0.0);

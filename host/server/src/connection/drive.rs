@@ -265,8 +265,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Drive<S> {
 
     fn called(&mut self, outcome: Outcome) {
         match outcome {
-            Ok(Ok(())) => {}
-            Ok(Err(frame)) => self.close(CloseReason::Plugin(frame)),
+            Ok(Answer::Proceed | Answer::Skip) => {}
+            Ok(Answer::Close(frame)) => self.close(CloseReason::Plugin(frame)),
             Err(CallError::Died { event, .. }) => self.close(CloseReason::PluginFailed(event)),
             Err(CallError::Busy { event } | CallError::Host { event }) => self.close(CloseReason::Host(event)),
         }

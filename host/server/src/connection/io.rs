@@ -197,7 +197,7 @@ mod tests {
     async fn what_can_be_read_after_a_failed_write_is_read() {
         let (ours, theirs) = duplex(1000);
         let mut client = Io::new(ours, Bytes::new());
-        client.give(&EncodedFrame::message(&Message::Text("last".into())));
+        client.give(&EncodedFrame::message(Message::Text("last".into()).as_ref()));
         assert_eq!(client.turn(false, 0).await, Turn::Wrote(6));
         drop(client);
         let mut io = Io::new(theirs, Bytes::new());

@@ -1,7 +1,7 @@
 //! Messages and control frames to bytes: never masked, RFC 6455 section 5.1.
 
 use bytes::{BufMut, Bytes, BytesMut};
-use socklet_core::{CloseCode, CloseFrame, Message, Opcode};
+use socklet_core::{CloseCode, CloseFrame, MessageRef, Opcode};
 
 /// A frame as it goes on the wire. Cheap to clone: one encoding serves every receiver.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -13,8 +13,8 @@ pub(crate) struct EncodedFrame {
 
 impl EncodedFrame {
     /// A complete message in one frame.
-    pub(crate) fn message(message: &Message) -> Self {
-        Self::frame(message.opcode(), true, message.as_bytes().clone())
+    pub(crate) fn message(message: MessageRef<'_>) -> Self {
+        Self::frame(message.opcode(), true, Bytes::copy_from_slice(message.as_bytes()))
     }
 
     /// A close frame. 1005 and 1006 are never on the wire: for them it is an empty one (section 7.4.1).

@@ -7,7 +7,7 @@ use crate::{Metrics, RouteConfig, framing::EncodedFrame};
 use bytes::Bytes;
 pub(crate) use peer::Peer;
 use socklet_core::{
-    BoxFuture, CloseFrame, CloseReason, ConnectionId, Connections, Heartbeat, Message, Opcode, Principal, SendError,
+    BoxFuture, CloseFrame, CloseReason, ConnectionId, Connections, Heartbeat, MessageRef, Opcode, Principal, SendError,
     SubscribeError,
 };
 use std::{
@@ -85,7 +85,7 @@ impl RouteConnections {
     }
 
     /// Encodes once, queues for each. Returns how many accepted.
-    fn fan_out(&self, peers: Vec<Arc<Peer>>, message: &Message, but: Option<ConnectionId>) -> u64 {
+    fn fan_out(&self, peers: Vec<Arc<Peer>>, message: MessageRef<'_>, but: Option<ConnectionId>) -> u64 {
         let frame = EncodedFrame::message(message);
         let opcode = message.opcode();
         let to = peers.iter().filter(|peer| Some(peer.id()) != but);
@@ -104,16 +104,16 @@ impl Connections for RouteConnections {
         self.open.load(Ordering::Relaxed)
     }
 
-    fn send(&self, to: ConnectionId, message: Message) -> Result<(), SendError> {
+    fn send(&self, to: ConnectionId, message: MessageRef<'_>) -> Result<(), SendError> {
         let peer = self.find(to).ok_or(SendError::Unknown)?;
-        peer.send(message.opcode(), EncodedFrame::message(&message))
+        peer.send(message.opcode(), EncodedFrame::message(message))
     }
 
-    fn send_all(&self, message: Message, but: Option<ConnectionId>) -> u64 {
-        self.fan_out(self.peers(), &message, but)
+    fn send_all(&self, message: MessageRef<'_>, but: Option<ConnectionId>) -> u64 {
+        self.fan_out(self.peers(), message, but)
     }
 
-    fn send_frame(&self, to: ConnectionId, opcode: Opcode, fin: bool, payload: Bytes) -> Result<(), SendError> {
+    fn send_frame(&self, to: ConnectionId, opcode: Opcode, fin: bool, payload: &[u8]) -> Result<(), SendError> {
         self.find(to).ok_or(SendError::Unknown)?.send_frame(opcode, fin, payload)
     }
 
@@ -158,8 +158,8 @@ impl Connections for RouteConnections {
         }
     }
 
-    fn publish(&self, topic: &str, message: Message, but: Option<ConnectionId>) -> u64 {
-        self.fan_out(self.topics.subscribers(topic), &message, but)
+    fn publish(&self, topic: &str, message: MessageRef<'_>, but: Option<ConnectionId>) -> u64 {
+        self.fan_out(self.topics.subscribers(topic), message, but)
     }
 
     fn subscribers(&self, topic: &str) -> Vec<ConnectionId> {

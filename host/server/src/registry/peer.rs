@@ -128,12 +128,12 @@ impl Peer {
     }
 
     /// Queues one frame, which may be a fragment.
-    pub(super) fn send_frame(&self, opcode: Opcode, fin: bool, payload: Bytes) -> Result<(), SendError> {
+    pub(super) fn send_frame(&self, opcode: Opcode, fin: bool, payload: &[u8]) -> Result<(), SendError> {
         let mut state = self.state();
         state.check_open()?;
-        let fragments = state.fragments.after(opcode, fin, &payload)?;
+        let fragments = state.fragments.after(opcode, fin, payload)?;
         let completed = state.fragments.completes(opcode, fin);
-        self.push(&mut state, EncodedFrame::frame(opcode, fin, payload))?;
+        self.push(&mut state, EncodedFrame::frame(opcode, fin, Bytes::copy_from_slice(payload)))?;
         state.fragments = fragments;
         if let Some(opcode) = completed {
             state.messages_sent += 1;

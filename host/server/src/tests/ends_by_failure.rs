@@ -46,7 +46,7 @@ async fn a_guest_dies() {
             let host = Setup::new(move |guest, event| {
                 let due = match event {
                     Event::Open => hook == "open",
-                    Event::Message(_) => hook == "message",
+                    Event::Message(_) | Event::Frame(_) => hook == "message",
                     Event::Close(_) => hook == "close",
                 };
                 let guest = guest.clone();

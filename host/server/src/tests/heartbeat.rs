@@ -50,7 +50,7 @@ async fn traffic_in_either_direction_puts_it_off() {
         sleep(15 * SECOND).await;
         client.text("from the client").await;
         sleep(15 * SECOND).await;
-        host.connections.send(id, text("to the client")).unwrap();
+        host.connections.send(id, text("to the client").as_ref()).unwrap();
         assert_eq!(client.next_text().await, "to the client");
     }
     assert_eq!(ping(&mut client).await.1, 20 * SECOND);
@@ -89,7 +89,7 @@ async fn what_is_sent_to_a_dead_client_does_not_keep_it_alive() {
     ping(&mut client).await;
     for _ in 0..3 {
         sleep(3 * SECOND).await;
-        host.connections.send(id, text("hello?")).unwrap();
+        host.connections.send(id, text("hello?").as_ref()).unwrap();
         assert_eq!(client.next_text().await, "hello?");
     }
     assert_eq!(client.next_close().await.0, 1008);
@@ -158,7 +158,7 @@ async fn whoever_is_still_reading_what_was_sent_is_not_pinged() {
     let mut client = host.connect_with(1000).await;
     host.connections.set_heartbeat(Heartbeat::new(SECOND, "x").unwrap());
     let id = host.connections.ids()[0];
-    host.connections.send(id, text(&"x".repeat(5000))).unwrap();
+    host.connections.send(id, text(&"x".repeat(5000)).as_ref()).unwrap();
     sleep(25 * SECOND).await;
     assert_eq!(client.next_text().await.len(), 5000);
     assert_eq!(ping(&mut client).await.0, b"x");

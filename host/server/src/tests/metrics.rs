@@ -12,7 +12,7 @@ async fn a_scenario_in_numbers() {
     client.frame(2, true, b"seven 7").await;
     client.next().await.unwrap();
     client.next().await.unwrap();
-    host.connections.send_all(text("more"), None);
+    host.connections.send_all(text("more").as_ref(), None);
     client.next().await.unwrap();
     assert_eq!((host.metric("socklet_connections"), host.metric("socklet_sockets")), (1, 1));
     sleep(20 * SECOND).await;

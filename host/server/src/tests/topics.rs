@@ -23,15 +23,15 @@ async fn is_quiet(client: &mut Client<DuplexStream>) -> bool {
 async fn only_subscribers_get_what_is_published() {
     let (host, mut clients, ids) = three().await;
     let connections = &host.connections;
-    assert_eq!(connections.publish("news", text("nobody"), None), 0);
+    assert_eq!(connections.publish("news", text("nobody").as_ref(), None), 0);
     connections.subscribe(ids[0], "news").unwrap();
     connections.subscribe(ids[1], "news").unwrap();
     connections.subscribe(ids[1], "news").unwrap();
     connections.subscribe(ids[2], "sport").unwrap();
     assert_eq!(connections.subscribers("news"), ids[..2]);
-    assert_eq!(connections.publish("news", text("1"), None), 2);
-    assert_eq!(connections.publish("news", text("2"), Some(ids[0])), 1);
-    assert_eq!(host.of_route[1].publish("news", text("elsewhere"), None), 0);
+    assert_eq!(connections.publish("news", text("1").as_ref(), None), 2);
+    assert_eq!(connections.publish("news", text("2").as_ref(), Some(ids[0])), 1);
+    assert_eq!(host.of_route[1].publish("news", text("elsewhere").as_ref(), None), 0);
     assert_eq!(clients[0].next_text().await, "1");
     assert_eq!(clients[1].next_text().await, "1");
     assert_eq!(clients[1].next_text().await, "2");
@@ -41,7 +41,7 @@ async fn only_subscribers_get_what_is_published() {
     connections.unsubscribe(ids[1], "news");
     connections.unsubscribe(ids[1], "news");
     connections.unsubscribe(ids[1], "never was");
-    assert_eq!(connections.publish("news", text("3"), None), 1);
+    assert_eq!(connections.publish("news", text("3").as_ref(), None), 1);
     assert_eq!(clients[0].next_text().await, "3");
     assert!(is_quiet(&mut clients[1]).await);
 }
@@ -56,11 +56,11 @@ async fn a_connection_leaves_its_topics_when_it_closes() {
     drop(clients.remove(0));
     host.log.ends(1).await;
     assert_eq!(host.connections.subscribers("a"), ids[1..]);
-    assert_eq!(host.connections.publish("b", text("x"), None), 2);
+    assert_eq!(host.connections.publish("b", text("x").as_ref(), None), 2);
     // Already while it is closing.
     host.connections.close(ids[1], frame(1000, "")).unwrap();
     assert_eq!(host.connections.subscribers("a"), ids[2..]);
-    assert_eq!(host.connections.publish("a", text("y"), None), 1);
+    assert_eq!(host.connections.publish("a", text("y").as_ref(), None), 1);
     assert_eq!(host.connections.subscribe(ids[1], "c"), Err(SubscribeError::Unknown));
 }
 

@@ -31,13 +31,13 @@ fn headers() {
 }
 
 #[test]
-fn a_message_is_one_frame_and_shares_its_payload() {
+fn a_message_is_one_frame_whose_clones_share_the_payload() {
     let message = Message::Text("Hello".into());
-    let frame = EncodedFrame::message(&message);
+    let frame = EncodedFrame::message(message.as_ref());
     assert_eq!(frame.header(), b"\x81\x05");
-    assert_eq!(frame.payload().as_ptr(), message.as_bytes().as_ptr());
-    assert_eq!(frame.clone().payload().as_ptr(), message.as_bytes().as_ptr());
-    assert_eq!(EncodedFrame::message(&Message::Binary(Bytes::new())).header(), b"\x82\x00");
+    assert_eq!(frame.payload(), message.as_bytes());
+    assert_eq!(frame.clone().payload().as_ptr(), frame.payload().as_ptr());
+    assert_eq!(EncodedFrame::message(Message::Binary(Bytes::new()).as_ref()).header(), b"\x82\x00");
 }
 
 #[test]

@@ -3,8 +3,8 @@
 use super::{Log, frame};
 use crate::RouteConnections;
 use socklet_core::{
-    Acceptance, Behavior, BoxFuture, Call, CallError, ConnectionId, Connections, DeathKind, Event, EventId, Lifeline,
-    Message, Principal, Response, SendError, Session, UpgradeRequest, Upgraded,
+    Acceptance, Answer, Behavior, BoxFuture, Call, CallError, ConnectionId, Connections, DeathKind, Event, EventId,
+    Lifeline, Message, Principal, Response, SendError, Session, UpgradeRequest, Upgraded,
 };
 use std::{
     fmt,
@@ -58,7 +58,7 @@ struct FakeSession {
 
 impl Guest {
     pub(crate) fn send(&self, message: Message) -> Result<(), SendError> {
-        self.connections.send(self.id, message)
+        self.connections.send(self.id, message.as_ref())
     }
 }
 
@@ -150,12 +150,12 @@ impl Drop for Calling {
 // === the answers of hooks ===
 
 pub(crate) fn done() -> Call {
-    Call::Done(Ok(Ok(())))
+    Call::Done(Ok(Answer::Proceed))
 }
 
 /// Closes the connection with this frame.
 pub(crate) fn refuses(code: u16, reason: &str) -> Call {
-    Call::Done(Ok(Err(frame(code, reason))))
+    Call::Done(Ok(Answer::Close(frame(code, reason))))
 }
 
 /// The instance dies, and those who share it hear of it.
