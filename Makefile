@@ -13,8 +13,9 @@ WASM := --locked --release --target wasm32-wasip2
 # Always inside the clone, where the host looks for the components: --target-dir wins over CARGO_TARGET_DIR.
 IN_PLUGINS := --manifest-path plugins/Cargo.toml --target-dir plugins/target
 IN_GUESTS := --manifest-path tests/guests/Cargo.toml --target-dir tests/guests/target
+IN_BENCH := --manifest-path tests/bench/Cargo.toml --target-dir tests/bench/target
 
-.PHONY: help run build plugins guests test lint fmt clean \
+.PHONY: help run build plugins guests test bench-build lint fmt clean \
 	setup setup-rust setup-system setup-python setup-node setup-autobahn
 
 help: ## List the targets
@@ -37,6 +38,11 @@ test: setup plugins guests ## Install what is missing and run every test
 	cargo test $(IN_PLUGINS) --workspace --locked --no-fail-fast
 	@if [ -e $(TOOLS)/autobahn.skipped ]; then echo "!!! SKIPPED: Autobahn test suite: $$(cat $(TOOLS)/autobahn.skipped)"; fi
 
+bench-build: setup-rust plugins guests ## Build what `make bench` measures, and what measures it
+	cargo build --release --locked --package socklet
+	cargo build $(IN_BENCH) --release --locked
+	cargo build $(IN_BENCH) --profile guest --target wasm32-wasip2 --locked --package broadcast
+
 lint: setup-rust ## Check formatting and lints, warnings are errors
 	cargo fmt --all --check
 	cargo fmt --all --check --manifest-path plugins/Cargo.toml
@@ -51,7 +57,7 @@ fmt: setup-rust ## Format all Rust code
 	cargo fmt --all --manifest-path tests/guests/Cargo.toml
 
 clean: ## Remove what was built and what `make setup` put into this clone
-	rm -rf target plugins/target tests/guests/target tests/clients/node_modules $(TOOLS)
+	rm -rf target plugins/target tests/bench/target tests/guests/target tests/clients/node_modules $(TOOLS)
 
 setup: setup-rust setup-system setup-python setup-node setup-autobahn ## Install what the tests need, only what is missing
 

@@ -8,6 +8,7 @@ const LINES: usize = 600;
 const LONG: &[(&str, &str)] = &[
     ("Cargo.lock", "written by cargo"),
     ("plugins/Cargo.lock", "written by cargo"),
+    ("tests/bench/Cargo.lock", "written by cargo"),
     ("tests/guests/Cargo.lock", "written by cargo"),
 ];
 

@@ -1,0 +1,93 @@
+//! Subjects side by side: fresh servers, then turns in the order A B C … C B A, so that what a noisy machine does meets all alike.
+
+use crate::{
+    client::Client,
+    load::{Kind, Options},
+    process::check_stop,
+    server::{Server, Subject},
+    wire::Measured,
+};
+use std::{net::Ipv4Addr, time::Duration};
+
+const WARM_UP: Duration = Duration::from_millis(300);
+
+/// The load of a cell.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Work {
+    pub(crate) kind: Kind,
+    pub(crate) bytes: usize,
+    pub(crate) connections: usize,
+    pub(crate) depth: usize,
+}
+
+/// How long it goes on.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Schedule {
+    pub(crate) rounds: usize,
+    pub(crate) turn: Duration,
+}
+
+/// A server with its load.
+#[derive(Debug)]
+pub(crate) struct Pair {
+    pub(crate) client: Client,
+    pub(crate) server: Server,
+}
+
+// === impl Pair ===
+
+impl Pair {
+    /// Starts both and opens the connections.
+    pub(crate) fn start(subject: &Subject, work: &Work) -> anyhow::Result<Self> {
+        let server = subject.start(work.kind)?;
+        let mut client = Client::start(&work.options(&server, Ipv4Addr::LOCALHOST))?;
+        client.open(work.connections)?;
+        Ok(Self { client, server })
+    }
+}
+
+// === impl Work ===
+
+impl Work {
+    /// The options of a load for a server.
+    pub(crate) fn options(&self, server: &Server, from: Ipv4Addr) -> Options {
+        Options {
+            to: server.address,
+            from,
+            path: "/".to_owned(),
+            server: server.id(),
+            kind: self.kind,
+            bytes: self.bytes,
+            depth: self.depth,
+            every: 100,
+            clients: self.connections.min(256),
+        }
+    }
+}
+
+/// Measures subjects; for each, one entry a round. `progress` hears of every turn.
+pub(crate) fn run(
+    subjects: &[Subject],
+    work: &Work,
+    schedule: Schedule,
+    mut progress: impl FnMut(usize, &Subject),
+) -> anyhow::Result<Vec<Vec<Measured>>> {
+    let start = |subject| Pair::start(subject, work);
+    let mut pairs = subjects.iter().map(start).collect::<anyhow::Result<Vec<_>>>()?;
+    for pair in &mut pairs {
+        pair.client.turn(WARM_UP)?;
+    }
+    let mut measured = vec![Vec::new(); subjects.len()];
+    for round in 0..schedule.rounds {
+        let mut order: Vec<usize> = (0..subjects.len()).collect();
+        if round % 2 == 1 {
+            order.reverse();
+        }
+        for index in order {
+            check_stop()?;
+            progress(round, &subjects[index]);
+            measured[index].push(pairs[index].client.turn(schedule.turn)?);
+        }
+    }
+    Ok(measured)
+}
