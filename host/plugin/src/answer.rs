@@ -1,10 +1,10 @@
 //! Checks what guests answer against the contract.
 
 use crate::{
-    bindings::{authenticator, behavior, types},
+    bindings::{authenticator, behavior, frame_hook::Disposition, types},
     convert::{fields, response},
 };
-use socklet_core::{Acceptance, Answer, CloseFrame, Principal, Response, Verdict};
+use socklet_core::{Acceptance, Answer, CloseCode, CloseFrame, Principal, Response, Verdict};
 use std::ops::RangeInclusive;
 
 /// The largest body of a guest's response.
@@ -14,14 +14,30 @@ const MAX_BODY: usize = 64 << 10;
 #[derive(Debug)]
 pub(crate) struct Invalid(String);
 
-/// The answer to `on-open` and `on-message`.
-pub(crate) fn hook(answer: Result<(), types::CloseFrameResult>) -> Result<Answer, Invalid> {
-    match answer {
-        Ok(()) => Ok(Answer::Proceed),
-        Err(frame) => match CloseFrame::from_application(frame.code, frame.reason) {
-            Ok(frame) => Ok(Answer::Close(frame)),
-            Err(error) => Err(Invalid(error.to_string())),
-        },
+/// What the hooks of an open connection answer.
+#[derive(Debug)]
+pub(crate) enum Reply {
+    /// `on-close` returned.
+    Nothing,
+    /// From `on-open` and `on-message`.
+    Verdict(Result<(), types::CloseFrameResult>),
+    /// From `on-frame`.
+    Disposition(Disposition),
+}
+
+/// The answer to an event.
+pub(crate) fn hook(reply: Reply) -> Result<Answer, Invalid> {
+    let (code, reason) = match reply {
+        Reply::Nothing | Reply::Verdict(Ok(())) | Reply::Disposition(Disposition::Process) => {
+            return Ok(Answer::Proceed);
+        }
+        Reply::Disposition(Disposition::Skip) => return Ok(Answer::Skip),
+        Reply::Disposition(Disposition::Stop) => (CloseCode::NORMAL.get(), String::new()),
+        Reply::Verdict(Err(frame)) => (frame.code, frame.reason),
+    };
+    match CloseFrame::from_application(code, reason) {
+        Ok(frame) => Ok(Answer::Close(frame)),
+        Err(error) => Err(Invalid(error.to_string())),
     }
 }
 
@@ -95,9 +111,17 @@ mod tests {
 
     #[test]
     fn only_frames_of_applications_close() {
-        let frame = |code, reason: &str| Err(types::CloseFrameResult { code, reason: reason.into() });
+        let frame = |code, reason: &str| Reply::Verdict(Err(types::CloseFrameResult { code, reason: reason.into() }));
         assert!(hook(frame(4000, "bye")).is_ok_and(|answer| matches!(answer, Answer::Close(_))));
         assert!(hook(frame(1006, "")).is_err());
         assert!(hook(frame(1000, &"x".repeat(124))).is_err());
+    }
+
+    #[test]
+    fn frames_have_three_ends() {
+        let answer = |disposition| hook(Reply::Disposition(disposition)).unwrap();
+        assert_eq!(answer(Disposition::Process), Answer::Proceed);
+        assert_eq!(answer(Disposition::Skip), Answer::Skip);
+        assert_eq!(answer(Disposition::Stop), Answer::Close(CloseFrame::from_application(1000, "").unwrap()));
     }
 }

@@ -17,6 +17,7 @@ mod generated {
                 import socklet:plugin/logging@0.1.0;
                 export socklet:plugin/authenticator@0.1.0;
                 export socklet:plugin/behavior@0.1.0;
+                export socklet:plugin/frames@0.1.0;
             }
         ",
         world: "socklet:host/host",
@@ -31,6 +32,6 @@ mod generated {
 }
 
 pub(crate) use generated::{
-    exports::socklet::plugin::{authenticator, behavior},
+    exports::socklet::plugin::{authenticator, behavior, frames as frame_hook},
     socklet::plugin::{connections, frames, heartbeat, logging, timers, topics},
 };

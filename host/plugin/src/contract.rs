@@ -51,6 +51,7 @@ struct Name<'a> {
 pub(crate) fn exports(exports: &[Item]) -> (Option<Kind>, Vec<String>) {
     let mut problems = Vec::new();
     let mut kinds = Vec::new();
+    let mut frames = None;
     for item in exports {
         let Some(name) = Name::parse(&item.name).filter(|name| name.package == PACKAGE) else { continue };
         if !on_track(name.version) {
@@ -63,12 +64,16 @@ pub(crate) fn exports(exports: &[Item]) -> (Option<Kind>, Vec<String>) {
         match name.interface {
             "authenticator" => kinds.push(Kind::Authenticator),
             "behavior" => kinds.push(Kind::Behavior),
-            "frames" | "state" | "timer-events" => problems.push(format!(
+            "frames" => frames = Some(&item.name),
+            "state" | "timer-events" => problems.push(format!(
                 "it exports {}, which this version of the host does not call yet: build it without, or use a later host",
                 item.name
             )),
             _ => {}
         }
+    }
+    if let ([Kind::Authenticator], Some(frames)) = (&kinds[..], frames) {
+        problems.push(format!("it exports {frames}, but an authenticator has no connections: leave it out"));
     }
     match kinds[..] {
         [kind] => return (Some(kind), problems),
@@ -191,6 +196,8 @@ mod tests {
         assert_eq!((kind, problems.len()), (Some(Kind::Behavior), 0));
         let (kind, problems) = exports(&items(&["socklet:plugin/authenticator@0.1.7"]));
         assert_eq!((kind, problems.len()), (Some(Kind::Authenticator), 0));
+        let (kind, problems) = exports(&items(&["socklet:plugin/frames@0.1.0", "socklet:plugin/behavior@0.1.0"]));
+        assert_eq!((kind, problems.len()), (Some(Kind::Behavior), 0));
     }
 
     #[test]
@@ -199,6 +206,9 @@ mod tests {
             (&["socklet:plugin/behavior@0.2.0"][..], "behavior@0.2.0"),
             (&["socklet:plugin/behavior@0.1.0", "socklet:plugin/authenticator@0.1.0"], "both"),
             (&["socklet:plugin/behavior@0.1.0", "socklet:plugin/state@0.1.0"], "state@0.1.0"),
+            (&["socklet:plugin/authenticator@0.1.0", "socklet:plugin/frames@0.1.0"], "no connections"),
+            (&["socklet:plugin/frames@0.1.0"], "behavior@0.1.0"),
+            (&["socklet:plugin/behavior@0.1.0", "socklet:plugin/frames@0.3.0"], "frames@0.3.0"),
             (&["wasi:cli/run@0.2.6"], "program"),
             (&[], "nothing"),
             (&["a:b/c"], "a:b/c"),

@@ -1,9 +1,9 @@
 //! Between the words of `core` and the bindings.
 
-use crate::bindings::{behavior, frames, types};
+use crate::bindings::{behavior, frame_hook, frames, types};
 use bytes::Bytes;
 use bytestring::ByteString;
-use socklet_core::{Cause, Ending, Field, Message, Opcode, Principal, Response, UpgradeRequest};
+use socklet_core::{Cause, Ending, Field, Frame, Message, Opcode, Principal, Response, UpgradeRequest};
 
 /// A request, borrowed: the lists that a lowered request points into.
 pub(crate) struct RequestView<'a> {
@@ -83,6 +83,19 @@ pub(crate) fn lower_message(message: &Message) -> types::MessageParam<'_> {
         Message::Text(text) => types::MessageParam::Text(text),
         Message::Binary(bytes) => types::MessageParam::Binary(bytes),
     }
+}
+
+/// A frame for the guest.
+pub(crate) fn lower_frame(frame: &Frame) -> frame_hook::Frame<'_> {
+    let opcode = match frame.opcode {
+        Opcode::Continuation => frame_hook::Opcode::Continuation,
+        Opcode::Text => frame_hook::Opcode::Text,
+        Opcode::Binary => frame_hook::Opcode::Binary,
+        Opcode::Close => frame_hook::Opcode::Close,
+        Opcode::Ping => frame_hook::Opcode::Ping,
+        Opcode::Pong => frame_hook::Opcode::Pong,
+    };
+    frame_hook::Frame { opcode, fin: frame.fin, payload: &frame.payload }
 }
 
 /// An ending for the guest.

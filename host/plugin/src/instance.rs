@@ -1,8 +1,9 @@
 //! A store with a live guest in it, and the calls into it. Whoever calls must drop it when a call did not return an answer.
 
 use crate::{
-    bindings::{authenticator, behavior, types},
-    convert::{PrincipalView, RequestView, lower_ending, lower_message},
+    answer::Reply,
+    bindings::{authenticator, behavior, frame_hook, types},
+    convert::{PrincipalView, RequestView, lower_ending, lower_frame, lower_message},
     meter::{Account, FIRST_SLICE},
     slots::{Slot, Slots},
     state::{Scope, State},
@@ -11,6 +12,8 @@ use socklet_core::{ConnectionId, Event, Principal, UpgradeRequest};
 use std::sync::Arc;
 use wasmtime::{Store, component::InstancePre};
 
+/// The optional export; another version of the track is found by it too.
+const FRAMES: &str = "socklet:plugin/frames@0.1.0";
 /// Handles to resources that an instance may hold at once.
 const HANDLES_MAX: usize = 2_000;
 
@@ -31,7 +34,20 @@ pub(crate) struct Instance<G> {
 }
 
 /// A live behavior.
-pub(crate) type BehaviorInstance = Instance<behavior::Guest>;
+pub(crate) type BehaviorInstance = Instance<BehaviorGuest>;
+
+/// The hooks of a behavior, looked up.
+pub(crate) struct BehaviorGuest {
+    hooks: behavior::Guest,
+    frames: Option<frame_hook::Guest>,
+}
+
+/// Where a component has the hooks of a behavior.
+pub(crate) struct BehaviorIndices {
+    hooks: behavior::GuestIndices,
+    /// None for a component without that export.
+    frames: Option<frame_hook::GuestIndices>,
+}
 
 /// The exports of a kind of plugin, found in a component.
 pub(crate) trait Indices: Sized {
@@ -75,6 +91,13 @@ impl<I: Indices> Linked<I> {
     }
 }
 
+impl Linked<BehaviorIndices> {
+    /// Whether the component exports `frames`.
+    pub(crate) fn sees_frames(&self) -> bool {
+        self.indices.frames.is_some()
+    }
+}
+
 // === impl Sandbox ===
 
 impl Sandbox {
@@ -102,7 +125,7 @@ impl<G> Instance<G> {
     }
 }
 
-impl Instance<behavior::Guest> {
+impl Instance<BehaviorGuest> {
     pub(crate) async fn on_upgrade(
         &mut self,
         request: &UpgradeRequest,
@@ -113,22 +136,25 @@ impl Instance<behavior::Guest> {
         let principal = principal.map(PrincipalView::new);
         let principal = principal.as_ref().map(PrincipalView::lower);
         let (store, guest) = self.enter();
-        guest.call_on_upgrade(store, request.lower(), principal).await
+        guest.hooks.call_on_upgrade(store, request.lower(), principal).await
     }
 
-    pub(crate) async fn on_event(
-        &mut self,
-        connection: ConnectionId,
-        event: &Event,
-    ) -> wasmtime::Result<Result<(), types::CloseFrameResult>> {
+    pub(crate) async fn on_event(&mut self, connection: ConnectionId, event: &Event) -> wasmtime::Result<Reply> {
         let connection = connection.get();
         let (store, guest) = self.enter();
         match event {
-            Event::Open => guest.call_on_open(store, connection).await,
-            Event::Message(message) => guest.call_on_message(store, connection, lower_message(message)).await,
-            // No session says yet that it sees frames.
-            Event::Frame(_) => Ok(Ok(())),
-            Event::Close(ending) => guest.call_on_close(store, connection, lower_ending(ending)).await.map(Ok),
+            Event::Open => guest.hooks.call_on_open(store, connection).await.map(Reply::Verdict),
+            Event::Message(message) => {
+                guest.hooks.call_on_message(store, connection, lower_message(message)).await.map(Reply::Verdict)
+            }
+            Event::Frame(frame) => match &guest.frames {
+                Some(hook) => hook.call_on_frame(store, connection, lower_frame(frame)).await.map(Reply::Disposition),
+                // Nobody has to ask, but the default is known.
+                None => Ok(Reply::Disposition(frame_hook::Disposition::Process)),
+            },
+            Event::Close(ending) => {
+                guest.hooks.call_on_close(store, connection, lower_ending(ending)).await.map(|()| Reply::Nothing)
+            }
         }
     }
 }
@@ -143,11 +169,13 @@ impl Instance<authenticator::Guest> {
 
 // === impl Indices ===
 
-impl Indices for behavior::GuestIndices {
-    type Guest = behavior::Guest;
+impl Indices for BehaviorIndices {
+    type Guest = BehaviorGuest;
 
     fn find(pre: &InstancePre<State>) -> wasmtime::Result<Self> {
-        Self::new(pre)
+        let exported = pre.component().get_export_index(None, FRAMES).is_some();
+        let frames = exported.then(|| frame_hook::GuestIndices::new(pre)).transpose()?;
+        Ok(Self { hooks: behavior::GuestIndices::new(pre)?, frames })
     }
 
     fn load(
@@ -155,7 +183,8 @@ impl Indices for behavior::GuestIndices {
         store: &mut Store<State>,
         instance: &wasmtime::component::Instance,
     ) -> wasmtime::Result<Self::Guest> {
-        Self::load(self, store, instance)
+        let frames = self.frames.as_ref().map(|indices| indices.load(&mut *store, instance)).transpose()?;
+        Ok(BehaviorGuest { hooks: self.hooks.load(store, instance)?, frames })
     }
 }
 

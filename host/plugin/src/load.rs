@@ -2,14 +2,14 @@
 
 use crate::{
     artifact::{Artifact, Origin},
-    bindings::{authenticator, behavior},
+    bindings::authenticator,
     cache::Cache,
     config::PluginConfig,
     contract::Kind,
     engine::{Allocation, Engines, slot},
     error::LoadError,
     inspect::{Inspection, inspect},
-    instance::{Indices, Linked},
+    instance::{BehaviorIndices, Indices, Linked},
     precheck::MAX_SIZE,
     slots::Slots,
     state::State,
@@ -24,7 +24,7 @@ use wasmtime::{
 /// A linked component of either kind.
 pub(crate) enum AnyLinked {
     Authenticator(Arc<Linked<authenticator::GuestIndices>>),
-    Behavior(Arc<Linked<behavior::GuestIndices>>),
+    Behavior(Arc<Linked<BehaviorIndices>>),
 }
 
 /// Reads, checks, compiles and links a component. Takes seconds for large ones that are not in the cache.

@@ -23,6 +23,7 @@ pub(crate) enum Hook {
     Authenticate,
     Upgrade,
     Open,
+    Frame,
     Message,
     Close,
 }
@@ -158,7 +159,7 @@ impl Metrics {
 // === impl Hook ===
 
 impl Hook {
-    const ALL: [Self; 5] = [Self::Authenticate, Self::Upgrade, Self::Open, Self::Message, Self::Close];
+    const ALL: [Self; 6] = [Self::Authenticate, Self::Upgrade, Self::Open, Self::Frame, Self::Message, Self::Close];
 
     /// The function's name in the contract.
     pub(crate) fn as_str(self) -> &'static str {
@@ -166,6 +167,7 @@ impl Hook {
             Self::Authenticate => "authenticate",
             Self::Upgrade => "on-upgrade",
             Self::Open => "on-open",
+            Self::Frame => "on-frame",
             Self::Message => "on-message",
             Self::Close => "on-close",
         }

@@ -2,11 +2,10 @@
 
 use crate::{
     answer,
-    bindings::behavior::GuestIndices,
     cell::{Cell, Cells, NoTurn},
     failure::Failure,
     guests::{Guests, Lost},
-    instance::Linked,
+    instance::{BehaviorIndices, Linked},
     metrics::{Hook, Outcome},
     pace::Pace,
     plugin::Loaded,
@@ -23,7 +22,7 @@ const ATTEMPTS: usize = 3;
 /// One behavior on one route.
 pub(crate) struct Serving {
     plugin: Arc<Loaded>,
-    linked: Arc<Linked<GuestIndices>>,
+    linked: Arc<Linked<BehaviorIndices>>,
     scope: Arc<Scope>,
     policy: InstancePolicy,
     cells: Cells,
@@ -51,7 +50,7 @@ impl Behavior for PluginBehavior {
 impl Serving {
     pub(crate) fn new(
         plugin: Arc<Loaded>,
-        linked: Arc<Linked<GuestIndices>>,
+        linked: Arc<Linked<BehaviorIndices>>,
         scope: Arc<Scope>,
         policy: InstancePolicy,
     ) -> Arc<Self> {
@@ -132,7 +131,7 @@ impl Serving {
         self.plugin.guests()
     }
 
-    pub(crate) fn linked(&self) -> &Linked<GuestIndices> {
+    pub(crate) fn linked(&self) -> &Linked<BehaviorIndices> {
         &self.linked
     }
 

@@ -49,6 +49,10 @@ impl Session for PluginSession {
         }))
     }
 
+    fn sees_frames(&self) -> bool {
+        self.cell.serving.linked().sees_frames()
+    }
+
     fn lifeline(&self) -> &Lifeline {
         self.cell.lifeline()
     }
@@ -115,7 +119,8 @@ fn start(cell: &Arc<Cell>, turn: Turn, connection: ConnectionId, event: Event) -
 fn hook(event: &Event) -> Hook {
     match event {
         Event::Open => Hook::Open,
-        Event::Message(_) | Event::Frame(_) => Hook::Message,
+        Event::Frame(_) => Hook::Frame,
+        Event::Message(_) => Hook::Message,
         Event::Close(_) => Hook::Close,
     }
 }

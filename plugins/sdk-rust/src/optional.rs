@@ -3,9 +3,31 @@
 use crate::{Connection, Disposition, Frame};
 
 /// Sees every frame, after the protocol checks and before the default handling.
+///
+/// ```
+/// use socklet_sdk::{Behavior, Connection, Disposition, Frame, Frames, Opcode};
+///
+/// /// Ends connections that answer a ping.
+/// #[derive(Default)]
+/// struct Impatient;
+///
+/// impl Behavior for Impatient {}
+///
+/// impl Frames for Impatient {
+///     fn on_frame(&mut self, _connection: Connection, frame: Frame) -> Disposition {
+///         if frame.opcode == Opcode::Pong { Disposition::Stop } else { Disposition::Process }
+///     }
+/// }
+///
+/// socklet_sdk::export_behavior!(Impatient, frames);
+/// ```
 pub trait Frames {
-    /// One frame from the client; the answer is what the host does with it next.
-    fn on_frame(&mut self, connection: Connection, frame: Frame) -> Disposition;
+    /// One frame from the client. `Process`, the default, has it handled as usual: a ping is answered, the last fragment completes
+    /// its message, a close frame ends the connection. `Skip` does none of this. `Stop` closes the connection with 1000.
+    fn on_frame(&mut self, connection: Connection, frame: Frame) -> Disposition {
+        let _ = (connection, frame);
+        Disposition::Process
+    }
 }
 
 /// Lets the host take the instance out of memory, and bring it back, while its connections stay open.

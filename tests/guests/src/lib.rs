@@ -73,6 +73,10 @@ impl<T: Behavior> Behavior for Observed<T> {
 
 impl<T: Frames> Frames for Observed<T> {
     fn on_frame(&mut self, connection: Connection, frame: Frame) -> Disposition {
+        self.calls += 1;
+        if is_observer(connection) {
+            return Disposition::Process;
+        }
         self.guest.on_frame(connection, frame)
     }
 }

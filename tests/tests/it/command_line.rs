@@ -57,10 +57,13 @@ async fn check_loads_every_plugin_and_serves_nothing() {
     let (code, out, _) = socklet(&["check"], folder.path()).await;
     assert_eq!((code, out.as_str()), (0, "ok: listeners 1, routes 0, plugins 2\n"));
 
-    config(&[("echo", &stock("echo")), ("a", &guest("wants_frames")), ("b", &guest("start_trap"))]);
+    config(&[("echo", &stock("echo")), ("a", &guest("wants_timers")), ("b", &guest("start_trap"))]);
     let (code, out, err) = socklet(&["check"], folder.path()).await;
     assert_eq!((code, out.as_str()), (64, ""));
-    assert!(err.contains("socklet.toml:6: plugin.a.source: ") && err.contains("socklet:plugin/frames@0.1.0"), "{err}");
+    assert!(
+        err.contains("socklet.toml:6: plugin.a.source: ") && err.contains("socklet:plugin/timer-events@0.1.0"),
+        "{err}"
+    );
     assert!(err.contains("socklet.toml:8: plugin.b.source: "), "{err}");
     let (code, out, _) = socklet(&["check", "--json"], folder.path()).await;
     let told: Value = serde_json::from_str(&out).unwrap();
@@ -107,7 +110,7 @@ async fn inspect_shows_what_a_plugin_is() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn inspect_knows_every_guest() {
     // Neither what happens when a component is started nor the limits of a configuration can be seen from outside.
-    let refused = ["no_exports", "refuse_to_save", "wants_frames", "wants_http", "wants_timers", "wrong_version"];
+    let refused = ["no_exports", "refuse_to_save", "wants_http", "wants_timers", "wrong_version"];
     let mut wrong = Vec::new();
     for name in guests() {
         let inspection = inspected(&guest(&name)).await;

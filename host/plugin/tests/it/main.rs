@@ -4,6 +4,7 @@
 
 mod auth;
 mod deaths;
+mod frames;
 mod harness;
 mod hostile;
 mod imports;

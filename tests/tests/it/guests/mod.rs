@@ -3,13 +3,14 @@
 mod answers;
 mod auth;
 mod floods;
+mod framing;
 mod hooks;
 mod memory;
 mod refused;
 mod stage;
 mod time;
 
-use self::{answers::*, auth::*, floods::*, hooks::*, memory::*, refused::*, time::*};
+use self::{answers::*, auth::*, floods::*, framing::*, hooks::*, memory::*, refused::*, time::*};
 
 include!(concat!(env!("OUT_DIR"), "/guests.rs"));
 

@@ -24,11 +24,6 @@ pub(super) async fn wrong_version() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-pub(super) async fn wants_frames() {
-    refused("wants_frames", &["socklet:plugin/frames@0.1.0", "later host"]).await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 pub(super) async fn refuse_to_save() {
     refused("refuse_to_save", &["socklet:plugin/state@0.1.0", "later host"]).await;
 }
