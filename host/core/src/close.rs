@@ -41,6 +41,8 @@ pub enum CloseReason {
     Protocol(&'static str),
     /// A text message or a close reason is not UTF-8.
     NotUtf8,
+    /// The payload of a message is not what it has to be; the text names rule and section.
+    Inconsistent(&'static str),
     /// A message or frame is over its limit.
     TooBig,
     /// Too many messages, bytes or control frames in a time.
@@ -227,6 +229,7 @@ impl CloseReason {
             Self::MaxLifetime => CloseFrame::fixed(CloseCode::AWAY, "maximum connection age reached"),
             Self::Protocol(rule) => CloseFrame::fixed(CloseCode::PROTOCOL, ByteString::from_static(rule)),
             Self::NotUtf8 => CloseFrame::fixed(CloseCode::INVALID, "text is not UTF-8"),
+            Self::Inconsistent(rule) => CloseFrame::fixed(CloseCode::INVALID, ByteString::from_static(rule)),
             Self::RateLimit => CloseFrame::fixed(CloseCode::POLICY, "rate limit exceeded"),
             Self::Expired => CloseFrame::fixed(CloseCode::POLICY, "authorization expired"),
             Self::HeartbeatMissed => CloseFrame::fixed(CloseCode::POLICY, "no pong in time"),
@@ -243,7 +246,7 @@ impl CloseReason {
         match self {
             Self::Plugin(_) => Cause::Plugin,
             Self::Operator(_) | Self::Draining | Self::ListenerStopped => Cause::Operator,
-            Self::Protocol(_) | Self::NotUtf8 => Cause::Protocol,
+            Self::Protocol(_) | Self::NotUtf8 | Self::Inconsistent(_) => Cause::Protocol,
             Self::TooBig | Self::RateLimit | Self::IdleTimeout | Self::MaxLifetime => Cause::Limit,
             Self::Expired => Cause::Expired,
             Self::HeartbeatMissed => Cause::Heartbeat,
@@ -299,6 +302,7 @@ mod tests {
             CloseReason::ListenerStopped,
             CloseReason::Protocol("a rule of some section"),
             CloseReason::NotUtf8,
+            CloseReason::Inconsistent("a rule of some section"),
             CloseReason::TooBig,
             CloseReason::RateLimit,
             CloseReason::IdleTimeout,

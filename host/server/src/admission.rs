@@ -4,6 +4,7 @@
 
 use crate::{
     Route,
+    compression::Deflate,
     handshake::{self, ANSWER, DENIAL, Handshake, InvalidAnswer},
     listener::Origin,
     registry::{Peer, Registration},
@@ -41,6 +42,8 @@ pub(crate) struct Admission {
     pub(crate) session: Box<dyn Session>,
     pub(crate) counted: Counted,
     pub(crate) slot: Option<Arc<Slot>>,
+    /// How messages are compressed, where that was agreed on: by the decoder and by whoever writes.
+    pub(crate) compression: Option<Deflate>,
 }
 
 /// Not admitted.
@@ -97,9 +100,9 @@ pub(crate) async fn admit(
     let behavior = route.behavior.as_ref().ok_or(Refused::Host(Refusal::NotFound))?;
     match behavior.upgrade(request, principal).await.map_err(failed)? {
         Upgraded::Accepted(acceptance, session) => {
-            let response =
+            let (response, compression) =
                 accept(&route, &handshake, &acceptance).map_err(|what| invalid(&route, "on-upgrade", &what))?;
-            let admission = Admission { route, registration, session, counted, slot: None };
+            let admission = Admission { route, registration, session, counted, slot: None, compression };
             Ok((response, admission))
         }
         Upgraded::Answered(response) => match handshake::answer(&response, ANSWER) {
@@ -160,13 +163,20 @@ async fn authenticate(route: &Route, request: &Arc<UpgradeRequest>) -> Result<Gr
     Err(Refused::Host(Refusal::Unauthenticated))
 }
 
-/// The 101. What is wrong with the plugin's answer, if it is wrong.
-fn accept(route: &Route, handshake: &Handshake, acceptance: &Acceptance) -> Result<Response<Bytes>, String> {
+/// The 101, and what it says of compression. What is wrong with the plugin's answer, if it is wrong.
+fn accept(
+    route: &Route,
+    handshake: &Handshake,
+    acceptance: &Acceptance,
+) -> Result<(Response<Bytes>, Option<Deflate>), String> {
     let chosen = acceptance.subprotocol.as_deref();
     let subprotocol =
         handshake::choose(&handshake.offered, chosen, &route.config.subprotocols).map_err(|e| e.to_string())?;
-    let response = handshake::switch_protocols(&handshake.accept, subprotocol, &acceptance.headers);
-    response.map_err(|what: InvalidAnswer| what.to_string())
+    let agreed = route.config.compression.and_then(|route| handshake::agree(&handshake.deflate, &route));
+    let (compression, extensions) = agreed.unzip();
+    let headers = &acceptance.headers;
+    let response = handshake::switch_protocols(&handshake.accept, subprotocol, extensions.as_deref(), headers);
+    Ok((response.map_err(|what: InvalidAnswer| what.to_string())?, compression))
 }
 
 fn failed(error: CallError) -> Refused {

@@ -1,6 +1,6 @@
 //! What the server is told: decoded once, by `app`, into types that cannot hold a wrong value.
 
-use crate::{Mask, Origins, PathPattern, Rate};
+use crate::{Compression, Mask, Origins, PathPattern, Rate};
 use socklet_core::{Heartbeat, ListenerName, RouteName, TenantName};
 use std::{path::PathBuf, time::Duration};
 
@@ -19,6 +19,8 @@ pub struct ServerConfig {
     pub max_connections_per_ip: Option<usize>,
     /// How fast one client address may open WebSocket connections; over it 429. Default: no limit.
     pub connection_rate: Option<Rate>,
+    /// How many threads serve connections. Default: one for each core that the process may use.
+    pub workers: Option<usize>,
     /// What the logs must not show.
     pub mask: Mask,
 }
@@ -42,6 +44,8 @@ pub struct RouteConfig {
     pub origins: Origins,
     /// The subprotocols that the host picks from, most wanted first, where the plugin does not choose.
     pub subprotocols: Vec<String>,
+    /// How messages are compressed where the client offers it; none: they are not.
+    pub compression: Option<Compression>,
     /// Limits of each connection.
     pub limits: ConnectionLimits,
     /// The heartbeat to start with; a plugin may change it.
@@ -59,6 +63,9 @@ pub struct ConnectionLimits {
     pub max_frame_size: usize,
     /// The most fragments of a message; over it 1008. Default 1,024.
     pub max_fragments: usize,
+    /// How many times its size on the wire a compressed message may become, where it becomes more than 64 KiB; over it 1009.
+    /// Default 100.
+    pub max_inflated_ratio: usize,
     /// How fast pings and pongs may arrive; over it 1008. Default 100/s.
     pub control_frame_rate: Rate,
     /// How fast messages may arrive; over it 1008. Default: no limit.
@@ -89,6 +96,12 @@ pub enum SlowConsumer {
     /// It is closed with 1013; what is queued is dropped.
     #[default]
     Close,
+    /// A message that does not fit is not queued, and whoever sends it is told so; a fan-out skips the connection. The client is
+    /// not told of the gap.
+    DropNewest,
+    /// The oldest whole messages that wait are dropped to make room, never control frames, never fragments, never a message that
+    /// has begun to be written. The client is not told of the gap.
+    DropOldest,
 }
 
 // === impl ServerConfig ===
@@ -102,6 +115,7 @@ impl Default for ServerConfig {
             max_connections: 10_000,
             max_connections_per_ip: None,
             connection_rate: None,
+            workers: None,
             mask: Mask::default(),
         }
     }
@@ -115,6 +129,7 @@ impl Default for ConnectionLimits {
             max_message_size: 64 * 1024,
             max_frame_size: 64 * 1024,
             max_fragments: 1024,
+            max_inflated_ratio: 100,
             control_frame_rate: Rate::per_second(100),
             messages_per_second: None,
             bytes_per_second: None,

@@ -5,6 +5,7 @@
 
 mod admission;
 mod clients;
+mod compression;
 mod config;
 mod connection;
 mod drain;
@@ -23,6 +24,7 @@ mod server;
 #[cfg(test)]
 mod tests;
 
+pub use compression::{Compression, Level, WindowBits};
 pub use config::{ConnectionLimits, RouteConfig, ServerConfig, SlowConsumer};
 pub use drain::{Drain, DrainReport};
 pub use handshake::{InvalidOrigin, OriginPattern, Origins};

@@ -170,6 +170,7 @@ impl Config {
                 max_connections: node.max_connections.0,
                 max_connections_per_ip: node.max_connections_per_ip.0.map(|count| count.0),
                 connection_rate: node.connection_rate.0,
+                workers: root.workers.map(|count| count.0),
                 mask: Mask { headers: lower(&log.mask_headers), query: lower(&log.mask_query) },
             },
             listeners,

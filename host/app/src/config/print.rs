@@ -21,7 +21,7 @@ pub(crate) fn defaults() -> String {
         let example = match section.shape {
             Shape::Once => false,
             Shape::Many => section.name != "listener",
-            Shape::Named | Shape::Inner | Shape::Override => true,
+            Shape::Named | Shape::Inner | Shape::Switch | Shape::Override => true,
         };
         if !section.name.is_empty() {
             let _ = writeln!(out, "{}{}", if example { "# " } else { "" }, section.header().replace("NAME", "chat"));
@@ -89,6 +89,11 @@ fn object(section: &Section) -> Json {
         let outer = match child.shape {
             Shape::Many => object_of!({ "type": "array", "items": inner }),
             Shape::Named => object_of!({ "type": "object", "additionalProperties": inner }),
+            Shape::Switch => {
+                let mut inner = inner;
+                inner["type"] = object_of!(["boolean", "object"]);
+                inner
+            }
             Shape::Once | Shape::Inner | Shape::Override => inner,
         };
         properties.insert(child.last_name().to_owned(), outer);

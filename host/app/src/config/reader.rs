@@ -65,6 +65,15 @@ impl<'a> Table<'a> {
         }
     }
 
+    /// The table `[name]` inside this one, where it is switched on: by being there, or by `name = true`.
+    pub(crate) fn switch(&self, name: &str) -> Option<Self> {
+        match self.item(name).map(|item| item.as_bool()) {
+            None | Some(Some(false)) => None,
+            Some(Some(true)) => Some(self.absent(name)),
+            Some(None) => Some(self.one(name)),
+        }
+    }
+
     /// Every `[[name]]` inside this one.
     pub(crate) fn many(&self, name: &str) -> Vec<Self> {
         let open = |table: &'a dyn TableLike, span| self.open(name, self.join(name), table, span);
@@ -192,7 +201,11 @@ impl<'a> Table<'a> {
 
     fn not_tables(&self, name: &str) {
         let section = self.child(name);
-        let what = if section.shape == Shape::Many { "tables" } else { "a table" };
+        let what = match section.shape {
+            Shape::Many => "tables",
+            Shape::Switch => "true, false or a table",
+            Shape::Once | Shape::Named | Shape::Inner | Shape::Override => "a table",
+        };
         self.wrong(name, format!("expected {what}: write {}", section.header()));
     }
 

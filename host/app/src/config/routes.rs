@@ -10,7 +10,8 @@ use prometheus_client::registry::Registry;
 use socklet_core::{Heartbeat, InvalidHeartbeat, ListenerName, PluginName, RouteName};
 use socklet_plugin::{InstancePolicy, KeyTemplate};
 use socklet_server::{
-    HeaderCondition, HostPattern, Metrics, Origins, PathPattern, Route, RouteConfig, RouteConnections, Routes,
+    Compression, HeaderCondition, HostPattern, Metrics, Origins, PathPattern, Route, RouteConfig, RouteConnections,
+    Routes,
 };
 use std::{
     path::{Path, PathBuf},
@@ -112,6 +113,7 @@ fn route(table: &Table<'_>, around: &Around<'_>) -> Option<RoutePlan> {
     let limits_table = table.one("limits");
     let limits = ConnectionLimits::read(&limits_table, Some(around.limits));
     let route_limits = RouteLimits::read(&limits_table, None);
+    let compression = table.switch("compression").map(|table| sections::Compression::read(&table, None));
     let route = sections::Route::read(table, None)?;
     let (heartbeat_section, limits, route_limits) = (heartbeat_section?, limits?, route_limits?);
     let heartbeat = heartbeat(&heartbeat_table, &heartbeat_section);
@@ -139,6 +141,10 @@ fn route(table: &Table<'_>, around: &Around<'_>) -> Option<RoutePlan> {
             headers: route.headers.0.into_iter().map(|(name, value)| (name.to_ascii_lowercase(), value)).collect(),
             origins: origins?,
             subprotocols: route.subprotocols,
+            compression: match compression {
+                Some(section) => Some(compression_of(&section?)),
+                None => None,
+            },
             limits: connection_limits(
                 &limits,
                 &route_limits,
@@ -157,6 +163,17 @@ fn route(table: &Table<'_>, around: &Around<'_>) -> Option<RoutePlan> {
     })
 }
 
+fn compression_of(section: &sections::Compression) -> Compression {
+    Compression {
+        level: section.level,
+        threshold: section.threshold.0,
+        server_no_context_takeover: section.server_no_context_takeover,
+        client_no_context_takeover: section.client_no_context_takeover,
+        server_max_window_bits: section.server_max_window_bits,
+        client_max_window_bits: section.client_max_window_bits,
+    }
+}
+
 fn connection_limits(
     limits: &ConnectionLimits,
     route: &RouteLimits,
@@ -167,6 +184,7 @@ fn connection_limits(
         max_message_size: limits.max_message_size.0,
         max_frame_size: limits.max_frame_size.0.unwrap_or(limits.max_message_size).0,
         max_fragments: limits.max_fragments.0,
+        max_inflated_ratio: limits.max_inflated_ratio.0,
         control_frame_rate: limits.control_frame_rate,
         messages_per_second: limits.messages_per_second.0,
         bytes_per_second: limits.bytes_per_second.0.map(|size| size.0 as u64),
@@ -263,7 +281,7 @@ fn without_behavior(table: &Table<'_>, route: &sections::Route) {
     if route.files.is_none() && !table.has("static") {
         table.wrong_here("it serves nothing: write behavior, static, or both");
     }
-    for key in ["authenticators", "instance", "subprotocols", "allowed_origins"] {
+    for key in ["authenticators", "instance", "subprotocols", "allowed_origins", "compression"] {
         if table.has(key) {
             table.wrong(key, "this is about WebSockets, and the route has no behavior to serve them");
         }

@@ -33,6 +33,8 @@ pub(crate) enum Shape {
     Named,
     /// Inside another section.
     Inner,
+    /// As [`Shape::Inner`], and off where it is left out: `name = true` stands for an empty table.
+    Switch,
     /// As [`Shape::Inner`], and what it leaves out comes from the top-level section of that name.
     Override,
 }
@@ -151,7 +153,7 @@ impl Section {
             Shape::Many => format!("[[{}]]", self.name),
             Shape::Named => format!("[{}.NAME]", self.name),
             Shape::Once => format!("[{}]", self.name),
-            Shape::Inner | Shape::Override => match self.name.split_once('.') {
+            Shape::Inner | Shape::Switch | Shape::Override => match self.name.split_once('.') {
                 Some((parent, rest)) if Self::find(parent).is_some_and(|parent| parent.shape == Shape::Named) => {
                     format!("[{parent}.NAME.{rest}]")
                 }

@@ -6,7 +6,7 @@ use super::{
     words::{Digest, Filter, Format, Instance, OriginList, Source},
 };
 use socklet_core::{ListenerName, PluginName, RouteName, TenantName};
-use socklet_server::{Bind, Rate, SlowConsumer};
+use socklet_server::{Bind, Level, Rate, SlowConsumer, WindowBits};
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 /// Every section, in the order of the documentation.
@@ -35,14 +35,21 @@ pub(crate) const SECTIONS: &[Section] = &[
         shape: Shape::Many,
         doc: Route::DOC,
         keys: &[Route::KEYS],
-        later: &[("compression", "compression"), ("hibernate_after", "hibernation")],
+        later: &[("hibernate_after", "hibernation")],
+    },
+    Section {
+        name: "route.compression",
+        shape: Shape::Switch,
+        doc: Compression::DOC,
+        keys: &[Compression::KEYS],
+        later: &[],
     },
     Section {
         name: "route.limits",
         shape: Shape::Override,
         doc: " Limits of the route's connections. What is left out is as in `[limits]`.",
         keys: &[ConnectionLimits::KEYS, RouteLimits::KEYS],
-        later: &[("max_inflated_ratio", "compression")],
+        later: &[],
     },
     Section {
         name: "route.heartbeat",
@@ -71,7 +78,7 @@ pub(crate) const SECTIONS: &[Section] = &[
         shape: Shape::Once,
         doc: " What clients may do: of each connection, unless its route says otherwise, and of the node.",
         keys: &[ConnectionLimits::KEYS, NodeLimits::KEYS],
-        later: &[("max_inflated_ratio", "compression")],
+        later: &[],
     },
     Section {
         name: "drain",
@@ -90,6 +97,8 @@ section! {
     Top {
         /// How long output may wait for a client to read it; then the connection ends.
         send_timeout: Duration = "30s";
+        /// The threads that serve connections. Left out: one for each core that the process may use.
+        workers: Option<Count> => 2;
     }
 }
 
@@ -143,6 +152,27 @@ section! {
 }
 
 section! {
+    /// Compression of messages (permessage-deflate, RFC 7692) for clients that offer it. Off unless it is written: as
+    /// `compression = true`, or with what should be different.
+    Compression {
+        /// How hard to try: 1 for speed to 9 for size.
+        level: Level = 6;
+        /// Smaller messages are sent as they are.
+        threshold: Size = "256B";
+        /// Whether each message of the server is compressed on its own. `false` makes similar messages smaller; it costs up to
+        /// 375KiB for each connection that was sent one, and a message to many is compressed for each of them.
+        server_no_context_takeover: bool = true;
+        /// Whether each message of a client is compressed on its own. `false` lets clients make similar messages smaller; it costs
+        /// 48KiB for each connection that sent one.
+        client_no_context_takeover: bool = true;
+        /// The largest window of the server: 9 for 512 bytes to 15 for 32KiB. A client may ask for a smaller one.
+        server_max_window_bits: WindowBits = 15;
+        /// The largest window of clients, where the client can be told.
+        client_max_window_bits: WindowBits = 15;
+    }
+}
+
+section! {
     /// A WebAssembly component that routes refer to by its name.
     Plugin {
         /// The file.
@@ -186,12 +216,14 @@ section! {
 section! {
     /// What one connection may do.
     ConnectionLimits {
-        /// The largest message, its fragments together; over it 1009.
+        /// The largest message, its fragments together and inflated; over it 1009.
         max_message_size: Size = "64KiB";
         /// The largest frame; over it 1009. `"none"`: as `max_message_size`.
         max_frame_size: Limit<Size> = "none";
         /// The most fragments of a message; over it 1008.
         max_fragments: Count = 1_024;
+        /// How many times its size on the wire a compressed message may become, where it becomes more than 64KiB; over it 1009.
+        max_inflated_ratio: Count = 100;
         /// How fast pings and pongs may arrive; over it 1008.
         control_frame_rate: Rate = "100/s";
         /// How fast messages may arrive; over it 1008.
@@ -200,7 +232,10 @@ section! {
         bytes_per_second: Limit<Size> = "none";
         /// The most bytes that wait to be written to a client.
         send_queue_max_bytes: Size = "1MiB";
-        /// What happens when they are more: `"close"` closes the connection with 1013.
+        /// What happens when they are more: `"close"` closes the connection with 1013. `"drop-newest"` does not queue the message:
+        /// its sender is told that the queue is full, and a message to many leaves the connection out. `"drop-oldest"` drops the
+        /// oldest whole messages that wait to make room, never control frames, fragments or what has begun to be written. A client
+        /// is not told what was dropped.
         slow_consumer: SlowConsumer = "close";
         /// How long the closing handshake may take.
         close_timeout: Duration = "5s";

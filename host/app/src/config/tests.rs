@@ -159,7 +159,7 @@ grants = { http = ["https://api.example"] }
 [plugin.auth]
 
 [limits]
-slow_consumer = "drop-newest"
+slow_consumer = "drop"
 max_fragments = 0
 max_header_bytes = "4KiB"
 
@@ -167,7 +167,7 @@ max_header_bytes = "4KiB"
 format = "xml"
 "#,
         &[
-            "socklet.toml:1: send_timout: unknown key, did you mean send_timeout? (there are send_timeout, listener, route, \
+            "socklet.toml:1: send_timout: unknown key, did you mean send_timeout? (there are send_timeout, workers, listener, route, \
              plugin, heartbeat, limits, drain, ops, log, engine)",
             "socklet.toml:4: listener.bind = \"localhost\": not an address; expected an address such as \"127.0.0.1:8080\", \
              \"[::1]:8080\", \":8080\" or \"unix:/run/socklet.sock\"",
@@ -175,7 +175,7 @@ format = "xml"
              leave it out",
             "socklet.toml:9: route.behaviour: unknown key, did you mean behavior? (there are tenant, name, listener, host, path, \
              path_regex, default, headers, authenticators, behavior, instance, subprotocols, allowed_origins, static, \
-             send_timeout, limits, heartbeat)",
+             send_timeout, compression, limits, heartbeat)",
             "socklet.toml:10: route.behavior = \"caht\": unknown plugin caht, did you mean chat? (there are chat, auth)",
             "socklet.toml:11: route.authenticators = [\"auth\", \"nobody\"]: unknown plugin nobody (there are chat, auth)",
             "socklet.toml:12: route.listener = \"publik\": unknown listener publik, did you mean public? (there is public)",
@@ -188,7 +188,7 @@ format = "xml"
             "socklet.toml:19: plugin.chat.timeout = 100: expected a duration such as \"25s\", \"100ms\" or \"5m\"",
             "socklet.toml:20: plugin.chat.grants.http: this version does not serve it yet: outgoing HTTP; leave it out",
             "socklet.toml:22: plugin.auth.source: missing; expected \"file:\" and a path, from the folder of the configuration file",
-            "socklet.toml:25: limits.slow_consumer = \"drop-newest\": this version does not serve it yet; \"close\" is what it has",
+            "socklet.toml:25: limits.slow_consumer = \"drop\": expected \"close\", \"drop-newest\" or \"drop-oldest\"",
             "socklet.toml:26: limits.max_fragments = 0: expected a whole number from 1",
             "socklet.toml:27: limits.max_header_bytes = \"4KiB\": too small for what browsers send; expected at least \"8KiB\"",
             "socklet.toml:30: log.format = \"xml\": expected \"text\" or \"json\"",
@@ -207,6 +207,61 @@ fn sections_that_are_not_what_they_should_be() {
             "socklet.toml:4: listener: expected tables: write [[listener]]",
             "socklet.toml:6: limits: expected a table: write [limits]",
             "socklet.toml:8: cluster: this version does not serve it yet: clustering; leave it out",
+        ],
+    );
+}
+
+#[test]
+fn compression_is_a_switch_or_a_table() {
+    let compression = |text: &str| {
+        let text =
+            format!("[[route]]\npath = \"/\"\nbehavior = \"chat\"\n{text}\n[plugin.chat]\nsource = \"file:chat.wasm\"");
+        parse(&text).routes[0].config.compression
+    };
+    let defaults = socklet_server::Compression::default();
+    for (text, expected) in [
+        ("", None),
+        ("compression = false", None),
+        ("compression = true", Some(defaults)),
+        ("compression = {}", Some(defaults)),
+        ("[route.compression]", Some(defaults)),
+        ("compression.threshold = \"1KiB\"", Some(socklet_server::Compression { threshold: 1024, ..defaults })),
+        (
+            "compression = { level = 1, server_no_context_takeover = false, server_max_window_bits = 12 }",
+            Some(socklet_server::Compression {
+                level: socklet_server::Level::new(1).unwrap(),
+                server_no_context_takeover: false,
+                server_max_window_bits: socklet_server::WindowBits::new(12).unwrap(),
+                ..defaults
+            }),
+        ),
+    ] {
+        assert_eq!(compression(text), expected, "{text}");
+    }
+    wrong(
+        r#"
+[[route]]
+path = "/a"
+behavior = "chat"
+compression = "yes"
+[[route]]
+path = "/b"
+behavior = "chat"
+compression = { level = 10, window = 9, client_max_window_bits = 8 }
+[[route]]
+path = "/c"
+static = "page"
+compression = true
+[plugin.chat]
+source = "file:chat.wasm"
+"#,
+        &[
+            "socklet.toml:5: route.compression = \"yes\": expected true, false or a table: write [route.compression]",
+            "socklet.toml:9: route.compression.window: unknown key (there are level, threshold, server_no_context_takeover, \
+             client_no_context_takeover, server_max_window_bits, client_max_window_bits)",
+            "socklet.toml:9: route.compression.level = 10: expected a whole number from 1 to 9",
+            "socklet.toml:9: route.compression.client_max_window_bits = 8: expected a whole number from 9 to 15",
+            "socklet.toml:13: route.compression = true: this is about WebSockets, and the route has no behavior to serve them",
         ],
     );
 }

@@ -2,7 +2,7 @@
 
 use super::value::{Form, Kind, Value, Wrong, choice_kind, text_kinds};
 use socklet_core::{ListenerName, PluginName, RouteName, TenantName};
-use socklet_server::{Bind, Rate, SlowConsumer};
+use socklet_server::{Bind, Level, Rate, SlowConsumer, WindowBits};
 use std::path::PathBuf;
 use toml_edit::Value as Toml;
 use tracing_subscriber::EnvFilter;
@@ -75,7 +75,27 @@ text_kinds! {
 }
 
 choice_kind!(Format: "word", "\"text\" or \"json\"", "text" => Text, "json" => Json);
-choice_kind!(SlowConsumer: "word", "\"close\"", "close" => Close; later "drop-newest", "drop-oldest");
+choice_kind!(SlowConsumer: "word", "\"close\", \"drop-newest\" or \"drop-oldest\"",
+    "close" => Close, "drop-newest" => DropNewest, "drop-oldest" => DropOldest);
+
+/// A kind that is a whole number of a few.
+macro_rules! number_kind {
+    ($type:ident: $hint:literal) => {
+        impl Value for $type {
+            fn kind() -> Kind {
+                Kind::new("number", $hint, Form::Integer)
+            }
+
+            fn decode(toml: &Toml) -> Result<Self, Wrong> {
+                let number = toml.as_integer().and_then(|number| u8::try_from(number).ok());
+                number.and_then(Self::new).ok_or(Wrong::Kind)
+            }
+        }
+    };
+}
+
+number_kind!(Level: "a whole number from 1 to 9");
+number_kind!(WindowBits: "a whole number from 9 to 15");
 
 impl Value for Instance {
     fn kind() -> Kind {
@@ -160,9 +180,21 @@ mod tests {
     }
 
     #[test]
-    fn policies_of_later_versions_are_refused() {
-        assert!(decode::<SlowConsumer>("\"close\"").is_ok());
-        assert!(matches!(decode::<SlowConsumer>("\"drop-oldest\""), Err(Wrong::Because(_))));
-        assert!(matches!(decode::<SlowConsumer>("\"stop\""), Err(Wrong::Kind)));
+    fn policies_for_slow_consumers() {
+        assert_eq!(decode("\"close\""), Ok(SlowConsumer::Close));
+        assert_eq!(decode("\"drop-newest\""), Ok(SlowConsumer::DropNewest));
+        assert_eq!(decode("\"drop-oldest\""), Ok(SlowConsumer::DropOldest));
+        assert_eq!(decode::<SlowConsumer>("\"stop\""), Err(Wrong::Kind));
+    }
+
+    #[test]
+    fn numbers_of_a_few() {
+        for (number, level, bits) in [(0, false, false), (1, true, false), (9, true, true), (10, false, true)] {
+            assert_eq!(decode::<Level>(&number.to_string()).is_ok(), level, "{number}");
+            assert_eq!(decode::<WindowBits>(&number.to_string()).is_ok(), bits, "{number}");
+        }
+        for bad in ["16", "-9", "265", "9.0", "\"9\""] {
+            assert_eq!(decode::<WindowBits>(bad), Err(Wrong::Kind), "{bad}");
+        }
     }
 }

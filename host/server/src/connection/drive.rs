@@ -8,6 +8,7 @@ use super::{
 };
 use crate::{
     Metrics, Route,
+    compression::Deflate,
     framing::{Decoder, EncodedFrame, FrameLimits, FramingError, Inbound},
     registry::Peer,
     server::Inner,
@@ -110,16 +111,20 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Drive<S> {
         session: Box<dyn Session>,
         stream: S,
         buffered: Bytes,
+        compression: Option<&Deflate>,
     ) -> Self {
         let limits = &route.config.limits;
         let mut heartbeat = route.connections.watch_heartbeat();
         let expires_in = peer.principal().and_then(|principal| Principal::expires_in(principal));
         let clock = Clock::new(limits, heartbeat.borrow_and_update().clone(), expires_in);
-        let decoder = Decoder::new(FrameLimits {
+        let mut decoder = Decoder::new(FrameLimits {
             max_frame: limits.max_frame_size,
             max_message: limits.max_message_size,
             max_fragments: limits.max_fragments,
         });
+        if let Some(compression) = compression {
+            decoder = decoder.with_compression(compression, limits.max_inflated_ratio);
+        }
         Self {
             io: Io::new(stream, buffered),
             decoder,
@@ -325,6 +330,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Drive<S> {
                     }
                 }
                 Ok(Some(Inbound::Close(frame))) => return Some(Next::Close(frame)),
+                Ok(Some(Inbound::Frame(_))) => unreachable!("the decoder was not asked for frames"),
                 Err(error) => self.broke_the_protocol(error),
             }
         }

@@ -30,11 +30,11 @@ async fn live<S>(server: &Arc<Inner>, stream: S, buffered: Bytes, admission: Adm
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    let Admission { route, registration, session, counted, slot } = admission;
+    let Admission { route, registration, session, counted, slot, compression } = admission;
     let metrics = &server.metrics;
     metrics.opened.inc();
     let peer = registration.peer().clone();
-    let mut drive = Drive::new(server, &route, peer, session, stream, buffered);
+    let mut drive = Drive::new(server, &route, peer, session, stream, buffered, compression.as_ref());
     // A panic of ours must not swallow the `on-close`.
     if AssertUnwindSafe(drive.run()).catch_unwind().await.is_err() {
         let event = EventId::next();

@@ -10,27 +10,55 @@ use socklet_core::Message;
 pub(super) struct Assembly {
     payload: Payload,
     frames: usize,
+    /// Of a compressed message, its bytes on the wire with all of the frame that has begun.
+    wire: Option<usize>,
 }
 
 #[derive(Debug)]
 enum Payload {
     Text(String, Utf8),
     Binary(Vec<u8>),
+    /// Nobody wants it: how much there would be of it.
+    Dropped(usize),
 }
 
 impl Assembly {
     /// The beginning of a text message, or of a binary one.
     pub(super) fn new(text: bool) -> Self {
         let payload = if text { Payload::Text(String::new(), Utf8::default()) } else { Payload::Binary(Vec::new()) };
-        Self { payload, frames: 1 }
+        Self { payload, frames: 1, wire: None }
     }
 
-    /// How many bytes have arrived.
+    /// The same message, compressed.
+    pub(super) fn compressed(self) -> Self {
+        Self { wire: Some(0), ..self }
+    }
+
+    /// How many bytes have arrived; of a compressed message, once they are inflated.
     pub(super) fn len(&self) -> usize {
         match &self.payload {
             Payload::Text(text, utf8) => text.len() + utf8.begun(),
             Payload::Binary(bytes) => bytes.len(),
+            Payload::Dropped(len) => *len,
         }
+    }
+
+    pub(super) fn is_text(&self) -> bool {
+        matches!(self.payload, Payload::Text(..))
+    }
+
+    /// The bytes on the wire of a compressed message, with all of the frame that has begun.
+    pub(super) fn wire(&self) -> Option<usize> {
+        self.wire
+    }
+
+    pub(super) fn is_dropped(&self) -> bool {
+        matches!(self.payload, Payload::Dropped(_))
+    }
+
+    /// Nobody wants it any more.
+    pub(super) fn drop_payload(&mut self) {
+        self.payload = Payload::Dropped(self.len());
     }
 
     /// How many frames have begun.
@@ -43,7 +71,12 @@ impl Assembly {
         self.frames += 1;
     }
 
-    /// Adds unmasked bytes. `end` is the size of the whole message where it is known.
+    /// The frame that has begun has this payload; only compressed messages count it.
+    pub(super) fn announce(&mut self, payload: usize) {
+        self.wire = self.wire.map(|wire| wire.saturating_add(payload));
+    }
+
+    /// Adds bytes, unmasked and inflated. `end` is what the whole message has at most, where it is known.
     pub(super) fn push(&mut self, bytes: &[u8], end: Option<usize>) -> Result<(), FramingError> {
         match &mut self.payload {
             Payload::Text(text, utf8) => {
@@ -57,22 +90,27 @@ impl Assembly {
                 payload.extend_from_slice(bytes);
                 Ok(())
             }
+            Payload::Dropped(len) => {
+                *len += bytes.len();
+                Ok(())
+            }
         }
     }
 
-    /// The complete message.
-    pub(super) fn finish(self) -> Result<Message, FramingError> {
+    /// The complete message; none when nobody wants it.
+    pub(super) fn finish(self) -> Result<Option<Message>, FramingError> {
         match self.payload {
-            Payload::Text(text, utf8) if utf8.begun() == 0 => Ok(Message::Text(ByteString::from(text))),
+            Payload::Text(text, utf8) if utf8.begun() == 0 => Ok(Some(Message::Text(ByteString::from(text)))),
             Payload::Text(..) => Err(FramingError::NotUtf8),
-            Payload::Binary(bytes) => Ok(Message::Binary(Bytes::from(bytes))),
+            Payload::Binary(bytes) => Ok(Some(Message::Binary(Bytes::from(bytes)))),
+            Payload::Dropped(_) => Ok(None),
         }
     }
 }
 
 /// How much room to add for `more` bytes: doubling, so that memory follows what has arrived and not what was announced,
 /// and never beyond the end of the message.
-fn growth(len: usize, capacity: usize, more: usize, end: Option<usize>) -> usize {
+pub(super) fn growth(len: usize, capacity: usize, more: usize, end: Option<usize>) -> usize {
     if capacity - len >= more {
         return 0;
     }

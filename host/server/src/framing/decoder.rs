@@ -1,9 +1,16 @@
 //! Bytes to messages and control frames.
 
-use super::{FramingError, assembly::Assembly, header::Header, header::HeaderReader, unmask::unmask};
+use super::{
+    FramingError,
+    assembly::{Assembly, growth},
+    header::{Header, HeaderReader},
+    inflation::{Inflation, on_the_wire},
+    unmask::unmask,
+};
+use crate::compression::Deflate;
 use bytes::{Buf, Bytes, BytesMut};
 use bytestring::ByteString;
-use socklet_core::{CloseCode, CloseFrame, Message, Opcode};
+use socklet_core::{CloseCode, CloseFrame, Frame, Message, Opcode};
 
 /// What a client may send.
 #[derive(Clone, Copy, Debug)]
@@ -27,24 +34,31 @@ pub(crate) enum Inbound {
     Pong(Bytes),
     /// A close frame; none when it was empty, which stands for 1005.
     Close(Option<CloseFrame>),
+    /// A frame to decide on: see [`Decoder::with_frames`].
+    Frame(Frame),
 }
 
-/// Decodes what one client sends. Holds memory only while part of a frame or message is here.
+/// Decodes what one client sends. Holds memory only while part of a frame or message is here; besides, with context takeover, an
+/// inflater from the first compressed message on.
 #[derive(Debug)]
 pub(crate) struct Decoder {
     limits: FrameLimits,
     header: HeaderReader,
-    frame: Option<Frame>,
-    /// A message that is fragmented, or whose only frame did not come at once.
-    message: Option<Assembly>,
-    /// The payload of a control frame that did not come at once.
-    control: Vec<u8>,
-    finished: bool,
+    frame: Option<Arriving>,
+    /// A message that is fragmented, or whose only frame did not come at once, or was not at once a message.
+    pub(super) message: Option<Assembly>,
+    /// The payload of a frame that has to be complete and did not come at once.
+    payload: Vec<u8>,
+    /// Where compression was agreed on.
+    pub(super) inflation: Option<Box<Inflation>>,
+    /// Whether frames are handed out one by one.
+    frames: bool,
+    pub(super) finished: bool,
 }
 
 /// A frame whose header is complete.
 #[derive(Debug)]
-struct Frame {
+struct Arriving {
     fin: bool,
     opcode: Opcode,
     /// How much of the payload is still to come.
@@ -56,6 +70,9 @@ struct Frame {
 /// Smaller payloads are copied: a few bytes that a plugin is busy with must not hold on to a whole read buffer.
 const COPY_BELOW: usize = 4096;
 
+/// What a fragment of a compressed message may have beside what it says: a flush.
+const FLUSH: usize = 8;
+
 // === impl Decoder ===
 
 impl Decoder {
@@ -66,9 +83,27 @@ impl Decoder {
             header: HeaderReader::default(),
             frame: None,
             message: None,
-            control: Vec::new(),
+            payload: Vec::new(),
+            inflation: None,
+            frames: false,
             finished: false,
         }
+    }
+
+    /// Takes compressed messages, too (RFC 7692): call it when the handshake agreed on it. They are inflated while they arrive. The
+    /// limit of a message holds for what it becomes. Above 64 KiB it may not become more than `max_ratio` times its size on the
+    /// wire, either. A compressed frame may be larger than the limit of frames by a sixteenth and 64 bytes, since what cannot be
+    /// compressed grows a little.
+    pub(crate) fn with_compression(self, deflate: &Deflate, max_ratio: usize) -> Self {
+        let inflation = Inflation::new(deflate, self.limits.max_message, max_ratio);
+        Self { inflation: Some(Box::new(inflation)), ..self }
+    }
+
+    /// Hands out every complete frame that kept the rules that concern a frame, in place of what it would mean, as
+    /// [`Inbound::Frame`]: unmasked, otherwise as it was on the wire. Before the next call of [`Self::decode`] each must be given
+    /// back once: to [`Self::process`], or to [`Self::skip`].
+    pub(crate) fn with_frames(self) -> Self {
+        Self { frames: true, ..self }
     }
 
     /// Takes bytes off `buf`, up to the end of one event. Call it until it returns none: then `buf` is empty and can be
@@ -87,7 +122,7 @@ impl Decoder {
         }
         let outcome = self.next(buf);
         if matches!(outcome, Err(_) | Ok(Some(Inbound::Close(_)))) {
-            *self = Self { finished: true, ..Self::new(self.limits) };
+            self.finish_stream();
         }
         outcome
     }
@@ -104,17 +139,30 @@ impl Decoder {
         self.frame.as_ref().map_or(0, |frame| frame.remaining)
     }
 
+    /// The bytes that the inflater holds on to; the parts of messages that are here do not count.
+    pub(crate) fn inflater_memory(&self) -> usize {
+        self.inflation.as_ref().map_or(0, |inflation| inflation.memory())
+    }
+
+    /// Nothing that comes is of interest any more.
+    pub(super) fn finish_stream(&mut self) {
+        *self = Self { finished: true, ..Self::new(self.limits) };
+    }
+
     fn next(&mut self, buf: &mut BytesMut) -> Result<Option<Inbound>, FramingError> {
         loop {
             let mut frame = match self.frame.take() {
                 Some(frame) => frame,
                 None => {
-                    let Some(header) = self.header.read(buf)? else { return Ok(None) };
+                    let Some(header) = self.header.read(buf, self.inflation.is_some())? else { return Ok(None) };
                     self.begin(&header)?
                 }
             };
-            let inbound = if frame.opcode.is_control() {
-                self.control(&mut frame, buf)?
+            let inbound = if self.frames {
+                self.whole_frame(&mut frame, buf)?
+            } else if frame.opcode.is_control() {
+                let payload = self.whole_payload(&mut frame, buf);
+                payload.map(|payload| control(frame.opcode, payload)).transpose()?
             } else {
                 self.data(&mut frame, buf)?.map(Inbound::Message)
             };
@@ -129,50 +177,53 @@ impl Decoder {
     }
 
     /// Checks what a header means at this point, before any payload is kept.
-    fn begin(&mut self, header: &Header) -> Result<Frame, FramingError> {
-        let &Header { fin, opcode, len, mask } = header;
+    fn begin(&mut self, header: &Header) -> Result<Arriving, FramingError> {
+        let &Header { fin, rsv1, opcode, len, mask } = header;
         let remaining = usize::try_from(len).unwrap_or(usize::MAX);
         if !opcode.is_control() {
-            let before = match &self.message {
+            match &self.message {
                 None if opcode == Opcode::Continuation => return Err(FramingError::UnexpectedContinuation),
                 Some(_) if opcode != Opcode::Continuation => return Err(FramingError::ExpectedContinuation),
-                message => message.as_ref().map_or(0, Assembly::len),
-            };
-            if remaining > self.limits.max_frame {
-                return Err(FramingError::FrameTooBig);
+                _ => {}
             }
-            if remaining > self.limits.max_message.saturating_sub(before) {
-                return Err(FramingError::MessageTooBig);
-            }
+            self.check_size(remaining, rsv1)?;
             if let Some(message) = &mut self.message {
                 if message.frames() >= self.limits.max_fragments {
                     return Err(FramingError::TooManyFragments);
                 }
                 message.begin_frame();
+            } else if rsv1 {
+                self.message = Some(Assembly::new(opcode == Opcode::Text).compressed());
+            }
+            if let Some(message) = &mut self.message {
+                message.announce(remaining);
             }
         }
-        Ok(Frame { fin, opcode, remaining, mask })
+        Ok(Arriving { fin, opcode, remaining, mask })
     }
 
-    fn control(&mut self, frame: &mut Frame, buf: &mut BytesMut) -> Result<Option<Inbound>, FramingError> {
-        let taken = frame.remaining.min(buf.len());
-        unmask(&mut buf[..taken], &mut frame.mask);
-        self.control.reserve_exact(frame.remaining);
-        self.control.extend_from_slice(&buf[..taken]);
-        buf.advance(taken);
-        frame.remaining -= taken;
-        if frame.remaining > 0 {
-            return Ok(None);
+    /// Checks the announced size of a frame and of its message with it.
+    fn check_size(&self, len: usize, rsv1: bool) -> Result<(), FramingError> {
+        let FrameLimits { max_frame, max_message, .. } = self.limits;
+        let before = self.message.as_ref();
+        let (max_frame, left) = match before.map_or(rsv1.then_some(0), Assembly::wire) {
+            // What is inflated is checked when it is.
+            Some(wire) => {
+                let flushes = before.map_or(0, |message| message.frames() * FLUSH);
+                (on_the_wire(max_frame), (on_the_wire(max_message).saturating_add(flushes)).saturating_sub(wire))
+            }
+            None => (max_frame, max_message.saturating_sub(before.map_or(0, Assembly::len))),
+        };
+        if len > max_frame {
+            return Err(FramingError::FrameTooBig);
         }
-        let payload = Bytes::from(std::mem::take(&mut self.control));
-        Ok(Some(match frame.opcode {
-            Opcode::Ping => Inbound::Ping(payload),
-            Opcode::Pong => Inbound::Pong(payload),
-            _ => Inbound::Close(close(&payload)?),
-        }))
+        if len > left {
+            return Err(FramingError::MessageTooBig);
+        }
+        Ok(())
     }
 
-    fn data(&mut self, frame: &mut Frame, buf: &mut BytesMut) -> Result<Option<Message>, FramingError> {
+    fn data(&mut self, frame: &mut Arriving, buf: &mut BytesMut) -> Result<Option<Message>, FramingError> {
         let taken = frame.remaining.min(buf.len());
         unmask(&mut buf[..taken], &mut frame.mask);
         if frame.fin && self.message.is_none() && taken == frame.remaining {
@@ -181,25 +232,82 @@ impl Decoder {
         }
         let message = self.message.get_or_insert_with(|| Assembly::new(frame.opcode == Opcode::Text));
         let end = frame.fin.then(|| message.len() + frame.remaining);
-        message.push(&buf[..taken], end)?;
+        self.push(&buf[..taken], end)?;
         buf.advance(taken);
         frame.remaining -= taken;
-        if frame.fin && frame.remaining == 0 {
-            return self.message.take().map(Assembly::finish).transpose();
+        if frame.fin && frame.remaining == 0 { self.finish_message() } else { Ok(None) }
+    }
+
+    /// Adds bytes to the message, inflated where it is compressed. `end` is the size of the whole message where it is known.
+    pub(super) fn push(&mut self, bytes: &[u8], end: Option<usize>) -> Result<(), FramingError> {
+        let Some(message) = &mut self.message else { return Ok(()) };
+        match (message.wire(), &mut self.inflation) {
+            (Some(_), _) if bytes.is_empty() => Ok(()),
+            (Some(_), Some(inflation)) if message.is_dropped() && !inflation.takeover() => Ok(()),
+            (Some(wire), Some(inflation)) => {
+                let (have, end) = (message.len(), Some(self.limits.max_message));
+                inflation.push(bytes, have, wire, |inflated| message.push(inflated, end))
+            }
+            _ => message.push(bytes, end),
         }
-        Ok(None)
+    }
+
+    /// The message that is complete now; none when nobody wants it.
+    pub(super) fn finish_message(&mut self) -> Result<Option<Message>, FramingError> {
+        let Some(message) = self.message.take() else { return Ok(None) };
+        if message.wire().is_some()
+            && let Some(inflation) = &mut self.inflation
+        {
+            if message.is_dropped() && !inflation.takeover() {
+                inflation.forget();
+            } else {
+                inflation.finish()?;
+            }
+        }
+        message.finish()
+    }
+
+    /// A frame to decide on, once it is complete.
+    fn whole_frame(&mut self, frame: &mut Arriving, buf: &mut BytesMut) -> Result<Option<Inbound>, FramingError> {
+        let Some(payload) = self.whole_payload(frame, buf) else { return Ok(None) };
+        let &mut Arriving { fin, opcode, .. } = frame;
+        match opcode {
+            Opcode::Close => drop(close(&payload)?),
+            // From now on, whatever is decided on it.
+            Opcode::Text | Opcode::Binary => {
+                self.message.get_or_insert_with(|| Assembly::new(opcode == Opcode::Text));
+            }
+            Opcode::Continuation | Opcode::Ping | Opcode::Pong => {}
+        }
+        Ok(Some(Inbound::Frame(Frame { opcode, fin, payload })))
+    }
+
+    /// A payload as it was on the wire, unmasked, once it is complete.
+    fn whole_payload(&mut self, frame: &mut Arriving, buf: &mut BytesMut) -> Option<Bytes> {
+        let taken = frame.remaining.min(buf.len());
+        unmask(&mut buf[..taken], &mut frame.mask);
+        frame.remaining -= taken;
+        if frame.remaining == 0 && self.payload.is_empty() {
+            if taken >= COPY_BELOW {
+                return Some(buf.split_to(taken).freeze());
+            }
+            let payload = Bytes::copy_from_slice(&buf[..taken]);
+            buf.advance(taken);
+            return Some(payload);
+        }
+        let end = self.payload.len() + taken + frame.remaining;
+        let more = growth(self.payload.len(), self.payload.capacity(), taken, Some(end));
+        self.payload.reserve_exact(more);
+        self.payload.extend_from_slice(&buf[..taken]);
+        buf.advance(taken);
+        (frame.remaining == 0).then(|| Bytes::from(std::mem::take(&mut self.payload)))
     }
 }
 
 /// A message whose only frame came at once.
 fn whole(text: bool, len: usize, buf: &mut BytesMut) -> Result<Message, FramingError> {
     if len >= COPY_BELOW {
-        let payload = buf.split_to(len).freeze();
-        return Ok(if text {
-            Message::Text(ByteString::try_from(payload).map_err(|_| FramingError::NotUtf8)?)
-        } else {
-            Message::Binary(payload)
-        });
+        return message(text, buf.split_to(len).freeze());
     }
     let message = if text {
         let text = str::from_utf8(&buf[..len]).map_err(|_| FramingError::NotUtf8)?;
@@ -209,6 +317,24 @@ fn whole(text: bool, len: usize, buf: &mut BytesMut) -> Result<Message, FramingE
     };
     buf.advance(len);
     Ok(message)
+}
+
+/// A message of this payload.
+pub(super) fn message(text: bool, payload: Bytes) -> Result<Message, FramingError> {
+    Ok(if text {
+        Message::Text(ByteString::try_from(payload).map_err(|_| FramingError::NotUtf8)?)
+    } else {
+        Message::Binary(payload)
+    })
+}
+
+/// What a control frame means.
+pub(super) fn control(opcode: Opcode, payload: Bytes) -> Result<Inbound, FramingError> {
+    Ok(match opcode {
+        Opcode::Ping => Inbound::Ping(payload),
+        Opcode::Pong => Inbound::Pong(payload),
+        _ => Inbound::Close(close(&payload)?),
+    })
 }
 
 /// The payload of a close frame, RFC 6455 sections 5.5.1 and 7.4.

@@ -8,7 +8,7 @@ use socklet_core::CloseReason;
 pub(crate) enum FramingError {
     /// The mask bit is 0.
     Unmasked,
-    /// A reserved bit is 1, and no extension was negotiated.
+    /// A reserved bit is 1 to which nothing that was negotiated gives a meaning here.
     ReservedBits,
     /// Opcode 3 to 7 or 11 to 15.
     ReservedOpcode,
@@ -32,10 +32,14 @@ pub(crate) enum FramingError {
     CloseNotUtf8,
     /// A text message that is not UTF-8.
     NotUtf8,
+    /// A compressed message that is not DEFLATE.
+    NotDeflate,
     /// A frame over its limit.
     FrameTooBig,
-    /// A message over its limit.
+    /// A message over its limit, also when it is inflated.
     MessageTooBig,
+    /// A compressed message that becomes too many times its size.
+    InflatedTooFar,
     /// A message in too many fragments.
     TooManyFragments,
 }
@@ -57,8 +61,10 @@ impl FramingError {
             Self::CloseCode => "close-code",
             Self::CloseNotUtf8 => "close-not-utf8",
             Self::NotUtf8 => "not-utf8",
+            Self::NotDeflate => "not-deflate",
             Self::FrameTooBig => "frame-too-big",
             Self::MessageTooBig => "message-too-big",
+            Self::InflatedTooFar => "inflated-too-far",
             Self::TooManyFragments => "too-many-fragments",
         }
     }
@@ -69,7 +75,8 @@ impl From<FramingError> for CloseReason {
         use FramingError as E;
         Self::Protocol(match error {
             E::CloseNotUtf8 | E::NotUtf8 => return Self::NotUtf8,
-            E::FrameTooBig | E::MessageTooBig => return Self::TooBig,
+            E::NotDeflate => return Self::Inconsistent("not DEFLATE (RFC 7692, section 7.2)"),
+            E::FrameTooBig | E::MessageTooBig | E::InflatedTooFar => return Self::TooBig,
             E::TooManyFragments => return Self::RateLimit,
             E::Unmasked => "a client must mask its frames (RFC 6455, section 5.1)",
             E::ReservedBits => "reserved bits must be 0 (RFC 6455, section 5.2)",

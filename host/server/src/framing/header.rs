@@ -8,6 +8,8 @@ use socklet_core::Opcode;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Header {
     pub(super) fin: bool,
+    /// The payload is the beginning of a compressed message (RFC 7692, section 6).
+    pub(super) rsv1: bool,
     pub(super) opcode: Opcode,
     pub(super) len: u64,
     pub(super) mask: [u8; 4],
@@ -24,13 +26,13 @@ impl HeaderReader {
     /// Takes bytes off `buf` until the header is complete; none when there are too few yet.
     ///
     /// The first two bytes are judged as soon as they are there, the length once it is complete: always the same rule
-    /// fails, however the bytes were cut.
-    pub(super) fn read(&mut self, buf: &mut BytesMut) -> Result<Option<Header>, FramingError> {
+    /// fails, however the bytes were cut. `compression` is whether it was agreed on.
+    pub(super) fn read(&mut self, buf: &mut BytesMut, compression: bool) -> Result<Option<Header>, FramingError> {
         if self.have < 2 {
             if !self.fill(2, buf) {
                 return Ok(None);
             }
-            self.judge()?;
+            self.judge(compression)?;
         }
         let (extended, size) = match self.bytes[1] & 0x7f {
             126 => (2, 8),
@@ -53,6 +55,7 @@ impl HeaderReader {
         self.have = 0;
         Ok(Some(Header {
             fin: self.bytes[0] & 0x80 != 0,
+            rsv1: self.bytes[0] & 0x40 != 0,
             opcode: opcode(self.bytes[0]).ok_or(FramingError::ReservedOpcode)?,
             len,
             mask,
@@ -75,12 +78,14 @@ impl HeaderReader {
         have + taken == size
     }
 
-    fn judge(&self) -> Result<(), FramingError> {
+    fn judge(&self, compression: bool) -> Result<(), FramingError> {
         let [first, second, ..] = self.bytes;
         if second & 0x80 == 0 {
             return Err(FramingError::Unmasked);
         }
-        if first & 0x70 != 0 {
+        // The first bit may be set where a message begins (RFC 7692, section 6).
+        let allowed = if compression && matches!(first & 0x0f, 0x1 | 0x2) { 0x40 } else { 0 };
+        if first & 0x70 & !allowed != 0 {
             return Err(FramingError::ReservedBits);
         }
         if opcode(first).ok_or(FramingError::ReservedOpcode)?.is_control() {

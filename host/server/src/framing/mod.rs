@@ -9,7 +9,9 @@ mod assembly;
 mod decoder;
 mod encode;
 mod error;
+mod frames;
 mod header;
+mod inflation;
 mod outbound;
 #[cfg(test)]
 mod tests;

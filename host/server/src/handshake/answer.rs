@@ -4,8 +4,8 @@ use bytes::Bytes;
 use http::{
     HeaderMap, HeaderName, HeaderValue, Response, StatusCode,
     header::{
-        ALLOW, CONNECTION, CONTENT_TYPE, InvalidHeaderValue, RETRY_AFTER, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_PROTOCOL,
-        SEC_WEBSOCKET_VERSION, UPGRADE,
+        ALLOW, CONNECTION, CONTENT_TYPE, InvalidHeaderValue, RETRY_AFTER, SEC_WEBSOCKET_ACCEPT,
+        SEC_WEBSOCKET_EXTENSIONS, SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION, UPGRADE,
     },
 };
 use socklet_core::{Field, Refusal};
@@ -111,7 +111,8 @@ pub(crate) fn answer(
     Ok(checked)
 }
 
-/// The 101 response, RFC 6455 section 4.2.2, with the subprotocol that was chosen and a plugin's fields, checked.
+/// The 101 response, RFC 6455 section 4.2.2, with the subprotocol and the extensions that were chosen and a plugin's fields,
+/// checked.
 ///
 /// # Errors
 ///
@@ -119,6 +120,7 @@ pub(crate) fn answer(
 pub(crate) fn switch_protocols(
     accept: &str,
     subprotocol: Option<&str>,
+    extensions: Option<&str>,
     extra: &[Field],
 ) -> Result<Response<Bytes>, InvalidAnswer> {
     let mut response = Response::new(Bytes::new());
@@ -126,7 +128,11 @@ pub(crate) fn switch_protocols(
     let mut headers = fields(extra)?;
     headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
     headers.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
-    for (name, value) in [(SEC_WEBSOCKET_ACCEPT, Some(accept)), (SEC_WEBSOCKET_PROTOCOL, subprotocol)] {
+    for (name, value) in [
+        (SEC_WEBSOCKET_ACCEPT, Some(accept)),
+        (SEC_WEBSOCKET_PROTOCOL, subprotocol),
+        (SEC_WEBSOCKET_EXTENSIONS, extensions),
+    ] {
         if let Some(value) = value {
             let invalid = |_: InvalidHeaderValue| InvalidAnswer::Value(name.as_str().to_owned());
             let value = HeaderValue::from_str(value).map_err(invalid)?;
@@ -289,7 +295,8 @@ mod tests {
     #[test]
     fn the_101() {
         let extra = [field("x-room", "7"), field("set-cookie", "a"), field("set-cookie", "b")];
-        let response = switch_protocols("s3pPLMBiTxaQ9kYGzzhZRbK+xOo=", Some("chat"), &extra).unwrap();
+        let response =
+            switch_protocols("s3pPLMBiTxaQ9kYGzzhZRbK+xOo=", Some("chat"), Some("permessage-deflate"), &extra).unwrap();
         assert_eq!(response.status(), 101);
         assert!(response.body().is_empty());
         for (name, value) in [
@@ -297,19 +304,20 @@ mod tests {
             ("connection", "Upgrade"),
             ("sec-websocket-accept", "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="),
             ("sec-websocket-protocol", "chat"),
+            ("sec-websocket-extensions", "permessage-deflate"),
             ("x-room", "7"),
         ] {
             assert_eq!(header(&response, name), Some(value));
         }
-        assert_eq!(response.headers().len(), 7);
+        assert_eq!(response.headers().len(), 8);
 
-        let response = switch_protocols("a", None, &[]).unwrap();
+        let response = switch_protocols("a", None, None, &[]).unwrap();
         assert_eq!(response.headers().len(), 3);
         assert_eq!(header(&response, "sec-websocket-protocol"), None);
 
         for name in ["sec-websocket-protocol", "sec-websocket-extensions", "upgrade", "content-length"] {
             let invalid = InvalidAnswer::HostField(name.into());
-            assert_eq!(switch_protocols("a", None, &[field(name, "x")]).unwrap_err(), invalid);
+            assert_eq!(switch_protocols("a", None, None, &[field(name, "x")]).unwrap_err(), invalid);
         }
     }
 }

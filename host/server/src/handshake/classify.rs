@@ -2,6 +2,8 @@
 
 use super::{
     authority::authority,
+    deflate::{Offer, offers},
+    extensions::extensions,
     fields::{elements, has_element, token},
 };
 use http::{
@@ -32,6 +34,8 @@ pub(crate) struct Handshake {
     pub(crate) accept: String,
     /// The subprotocols that the client offers, most wanted first, each once.
     pub(crate) offered: Vec<String>,
+    /// How the client would compress, most wanted first.
+    pub(crate) deflate: Vec<Offer>,
 }
 
 /// Judges a request by its head.
@@ -69,7 +73,9 @@ pub(crate) fn classify(parts: &Parts) -> Result<Kind, Refusal> {
     if !is_key(key) {
         return Err(Refusal::BadHandshake("the Sec-WebSocket-Key field is not 16 bytes in base64"));
     }
-    Ok(Kind::WebSocket(Handshake { accept: derive_accept_key(key), offered: offered(headers)? }))
+    let malformed = |_| Refusal::BadHandshake("the Sec-WebSocket-Extensions field is not a list of extensions");
+    let deflate = offers(&extensions(headers).map_err(malformed)?);
+    Ok(Kind::WebSocket(Handshake { accept: derive_accept_key(key), offered: offered(headers)?, deflate }))
 }
 
 /// The only field of that name; an error when there are several.
@@ -231,6 +237,11 @@ mod tests {
                 "a subprotocol is offered twice",
             ),
             (&[("sec-websocket-protocol", ",")], 400, "the Sec-WebSocket-Protocol field is empty"),
+            (
+                &[("sec-websocket-extensions", "permessage-deflate;")],
+                400,
+                "the Sec-WebSocket-Extensions field is not a list of extensions",
+            ),
         ] {
             let refusal = get(fields).expect_err(&format!("{fields:?}"));
             assert_eq!(refusal.status().as_u16(), status, "{fields:?}");

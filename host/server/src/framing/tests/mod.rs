@@ -1,7 +1,9 @@
 //! What the tests of the framing share: a client's frames, and everything that a decoder says of them.
 
+mod compression;
 mod differential;
 mod encoding;
+mod frames;
 mod memory;
 mod rules;
 mod splits;
@@ -39,7 +41,15 @@ fn decode<'a>(
     limits: FrameLimits,
     pieces: impl IntoIterator<Item = &'a [u8]>,
 ) -> (Vec<Inbound>, Result<(), FramingError>) {
-    let (mut decoder, mut buf, mut events) = (Decoder::new(limits), BytesMut::new(), Vec::new());
+    decode_with(Decoder::new(limits), pieces)
+}
+
+/// As [`decode`], with a decoder of some kind.
+fn decode_with<'a>(
+    mut decoder: Decoder,
+    pieces: impl IntoIterator<Item = &'a [u8]>,
+) -> (Vec<Inbound>, Result<(), FramingError>) {
+    let (mut buf, mut events) = (BytesMut::new(), Vec::new());
     for piece in pieces {
         buf.extend_from_slice(piece);
         loop {

@@ -165,8 +165,10 @@ fn every_error_has_a_name_of_its_own_and_fits_a_close_frame() {
         (E::CloseCode, 1002),
         (E::CloseNotUtf8, 1007),
         (E::NotUtf8, 1007),
+        (E::NotDeflate, 1007),
         (E::FrameTooBig, 1009),
         (E::MessageTooBig, 1009),
+        (E::InflatedTooFar, 1009),
         (E::TooManyFragments, 1008),
     ];
     let mut kinds: Vec<_> = all.iter().map(|(error, _)| error.kind()).collect();

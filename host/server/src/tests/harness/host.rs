@@ -62,6 +62,7 @@ impl Setup {
             headers: Vec::new(),
             origins: Origins::default(),
             subprotocols: Vec::new(),
+            compression: None,
             limits: ConnectionLimits::default(),
             heartbeat: socklet_core::Heartbeat::default(),
             files: None,
