@@ -155,8 +155,8 @@ section! {
     /// Compression of messages (permessage-deflate, RFC 7692) for clients that offer it. Off unless it is written: as
     /// `compression = true`, or with what should be different.
     Compression {
-        /// How hard to try: 1 for speed to 9 for size.
-        level: Level = 6;
+        /// How hard to try: 1 for speed to 9 for size. Everything above 1 takes three times as long and saves little.
+        level: Level = 1;
         /// Smaller messages are sent as they are.
         threshold: Size = "256B";
         /// Whether each message of the server is compressed on its own. `false` makes similar messages smaller; it costs up to

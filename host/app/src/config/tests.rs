@@ -227,9 +227,9 @@ fn compression_is_a_switch_or_a_table() {
         ("[route.compression]", Some(defaults)),
         ("compression.threshold = \"1KiB\"", Some(socklet_server::Compression { threshold: 1024, ..defaults })),
         (
-            "compression = { level = 1, server_no_context_takeover = false, server_max_window_bits = 12 }",
+            "compression = { level = 7, server_no_context_takeover = false, server_max_window_bits = 12 }",
             Some(socklet_server::Compression {
-                level: socklet_server::Level::new(1).unwrap(),
+                level: socklet_server::Level::new(7).unwrap(),
                 server_no_context_takeover: false,
                 server_max_window_bits: socklet_server::WindowBits::new(12).unwrap(),
                 ..defaults

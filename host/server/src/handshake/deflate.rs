@@ -188,6 +188,6 @@ mod tests {
         let (deflate, _) = answer(&offered, &route(13, 15, false)).unwrap();
         assert!(deflate.server_no_context_takeover && !deflate.client_no_context_takeover);
         assert_eq!(deflate.server_max_window_bits.get(), 12);
-        assert_eq!((deflate.level.get(), deflate.threshold), (6, 256));
+        assert_eq!((deflate.level.get(), deflate.threshold), (1, 256));
     }
 }

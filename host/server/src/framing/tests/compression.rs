@@ -1,18 +1,17 @@
 //! Compressed messages: the examples of RFC 7692, what breaks its rules, bombs, and cuts at any place.
 
 use super::*;
-use crate::compression::{Compression, Deflate, Deflater};
+use crate::compression::{Deflate, Deflater, Level, WindowBits};
 use FramingError as E;
 
 const HELLO: [u8; 7] = [0xf2, 0x48, 0xcd, 0xc9, 0xc9, 0x07, 0x00];
 
 fn deflate(takeover: bool) -> Deflate {
-    let Compression { level, server_max_window_bits, .. } = Compression::default();
     Deflate {
         server_no_context_takeover: !takeover,
         client_no_context_takeover: !takeover,
-        server_max_window_bits,
-        level,
+        server_max_window_bits: WindowBits::MAX,
+        level: Level::new(6).unwrap(),
         threshold: 1,
     }
 }
