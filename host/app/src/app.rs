@@ -6,7 +6,7 @@ use crate::{
 };
 use socklet_core::{ListenerName, PluginName};
 use socklet_plugin::Plugins;
-use socklet_server::{Bind, Drain, DrainReport, Listener, Server};
+use socklet_server::{Bind, Drain, DrainReport, Listener, Server, Workers};
 use std::{future::Future, net::SocketAddr};
 use tracing::info;
 
@@ -16,6 +16,8 @@ pub struct App {
     server: Server,
     /// Kept for as long as there are plugins to run.
     engine: Plugins,
+    /// Kept for as long as there are connections to serve.
+    workers: Workers,
     listeners: Vec<(ListenerName, Listener)>,
     routes: Vec<Served>,
     ops: Option<Ops>,
@@ -28,6 +30,7 @@ pub struct App {
 pub struct Running {
     server: Server,
     _engine: Plugins,
+    _workers: Workers,
     listeners: Vec<(ListenerName, Bind)>,
     ops: Option<Ops>,
     health: Health,
@@ -49,14 +52,14 @@ pub(crate) struct Served {
 impl App {
     pub(crate) fn new(
         server: Server,
-        engine: Plugins,
+        (engine, workers): (Plugins, Workers),
         listeners: Vec<(ListenerName, Listener)>,
         routes: Vec<Served>,
         ops: Option<Ops>,
         health: Health,
         drain: Drain,
     ) -> Self {
-        Self { server, engine, listeners, routes, ops, health, drain }
+        Self { server, engine, workers, listeners, routes, ops, health, drain }
     }
 
     /// The listeners, with the ports that the system chose for port 0.
@@ -86,6 +89,7 @@ impl App {
         Running {
             server: self.server,
             _engine: self.engine,
+            _workers: self.workers,
             listeners,
             ops: self.ops,
             health: self.health,

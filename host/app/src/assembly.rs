@@ -9,8 +9,8 @@ use futures_util::future::join_all;
 use prometheus_client::{metrics::info::Info, registry::Registry};
 use socklet_core::{Authenticator, Behavior, Connections, PluginName};
 use socklet_plugin::{CallLimits, EngineConfig, EngineError, Grants, Kind, Plugin, PluginConfig, Plugins};
-use socklet_server::{BindError, Metrics, Route, RouteConflict, RouteConnections, Routes, Server};
-use std::{collections::HashMap, io, net::SocketAddr, sync::Arc};
+use socklet_server::{BindError, Metrics, Route, RouteConflict, RouteConnections, Routes, Server, Workers};
+use std::{collections::HashMap, io, net::SocketAddr, num::NonZeroUsize, sync::Arc};
 use tracing::info;
 
 /// Why a server cannot be built.
@@ -22,6 +22,9 @@ pub enum BuildError {
     /// The engine does not start.
     #[error(transparent)]
     Engine(#[from] EngineError),
+    /// The threads that serve connections do not start.
+    #[error("failed to start the threads that serve connections: {0}")]
+    Workers(#[source] io::Error),
     /// A listener's address cannot be bound.
     #[error(transparent)]
     Bind(#[from] BindError),
@@ -58,14 +61,15 @@ impl Config {
         let plugins = load(&engine, &self.plugins, &self.routes).await?;
         let routes = self.routes.iter().map(|plan| route(plan, &plugins, &metrics)).collect::<Result<Vec<_>, _>>()?;
         let routes = Routes::new(routes)?;
-        let server = Server::new(self.server, routes, metrics);
+        let workers = workers(self.server.workers).map_err(BuildError::Workers)?;
+        let server = Server::new(self.server, routes, metrics, &workers);
         let mut listeners = Vec::new();
         for listener in self.listeners {
             listeners.push((listener.name.clone(), server.bind(listener).await?));
         }
         health.set_registry(registry);
         let routes = self.routes.iter().map(Served::of).collect();
-        Ok(App::new(server, engine, listeners, routes, ops, health, self.drain))
+        Ok(App::new(server, (engine, workers), listeners, routes, ops, health, self.drain))
     }
 
     /// Loads every plugin and throws it away again: what [`Config::build`] would complain about, without a socket.
@@ -79,6 +83,15 @@ impl Config {
         load(&engine, &self.plugins, &self.routes).await?;
         Ok(())
     }
+}
+
+/// The threads that serve connections: so many, or one for each core that the process may use.
+fn workers(threads: Option<usize>) -> io::Result<Workers> {
+    let threads = match threads.and_then(NonZeroUsize::new) {
+        Some(threads) => threads,
+        None => std::thread::available_parallelism()?,
+    };
+    Workers::start(threads)
 }
 
 /// What the app itself measures.

@@ -93,7 +93,7 @@ pub(crate) async fn admit(
     let request = upgrade_request(parts, id, origin, &route, &authority, path, captures);
     let request = Arc::new(request);
     let Grant(principal) = authenticate(&route, &request).await?;
-    let registration = route.connections.register(id, principal.clone()).ok_or_else(|| {
+    let registration = route.connections.register(id, principal.clone(), slot.cork().clone()).ok_or_else(|| {
         server.metrics.limit_hit("route_max_connections");
         Refused::Host(Refusal::Unavailable { retry_after: RETRY_AFTER })
     })?;

@@ -51,6 +51,7 @@ pub(crate) async fn drain(server: &Inner, plan: Drain) -> DrainReport {
     }
     let forced = server.tasks.len();
     server.force.cancel();
+    server.routes.all.iter().flat_map(|route| route.connections.peers()).for_each(|peer| peer.cut());
     let _ = tokio::time::timeout(AFTER_FORCE, server.tasks.wait()).await; // the report tells how many were left
     DrainReport { closed, forced }
 }

@@ -3,7 +3,7 @@
 use crate::{
     Route,
     admission::{self, Admission, Refused},
-    connection,
+    connection::{self, Socket},
     handshake::{self, Kind},
     listener::Origin,
     routing::decode_path,
@@ -18,10 +18,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use socklet_core::{EventId, Refusal};
 use std::{convert::Infallible, io, panic::AssertUnwindSafe, pin::pin, sync::Arc, time::Duration};
-use tokio::{
-    io::{AsyncRead, AsyncWrite},
-    time::{Instant, sleep, timeout},
-};
+use tokio::time::{Instant, sleep, timeout};
 use tower::ServiceExt;
 use tower_http::services::ServeDir;
 use tracing::{Instrument, debug, error, info, info_span};
@@ -35,10 +32,7 @@ type Body = UnsyncBoxBody<Bytes, io::Error>;
 const LAST_RESPONSE: Duration = Duration::from_secs(30);
 
 /// Serves one socket until it closes or becomes a WebSocket.
-pub(crate) async fn serve<S>(server: Arc<Inner>, stream: S, origin: Origin, slot: Slot)
-where
-    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
-{
+pub(crate) async fn serve<S: Socket>(server: Arc<Inner>, stream: S, origin: Origin, slot: Slot) {
     let slot = Arc::new(slot);
     let origin = Arc::new(origin);
     let handshake_timeout = server.config.handshake_timeout;
@@ -97,15 +91,12 @@ where
 }
 
 /// Answers one request, and tells of it.
-async fn respond<S>(
+async fn respond<S: Socket>(
     server: Arc<Inner>,
     origin: Arc<Origin>,
     slot: Arc<Slot>,
     mut request: Request<Incoming>,
-) -> Result<Response<Body>, Infallible>
-where
-    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
-{
+) -> Result<Response<Body>, Infallible> {
     let started = Instant::now();
     let upgrade = hyper::upgrade::on(&mut request);
     let (parts, _) = request.into_parts();
@@ -126,7 +117,7 @@ where
     });
     let response = match answered {
         Answered::Accepted(response, admission) => {
-            let (mut admission, server) = (*admission, server.clone());
+            let (mut admission, server) = (admission, server.clone());
             let tasks = server.tasks.clone();
             span.in_scope(|| info!(connection = %admission.id(), route = %admission.route_name(), "accepted"));
             server.metrics.handshake("accepted", started.elapsed());
@@ -149,17 +140,15 @@ where
     Ok(response)
 }
 
-/// Waits for the 101 to be written, then hands the socket to its connection's task.
-async fn upgraded<S>(server: Arc<Inner>, upgrade: OnUpgrade, admission: Admission)
-where
-    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
-{
+/// Waits for the 101 to be written, then hands the socket to its connection's task: one of its own, that holds only what it needs.
+async fn upgraded<S: Socket>(server: Arc<Inner>, upgrade: OnUpgrade, admission: Box<Admission>) {
     let Ok(Ok(upgraded)) = timeout(server.config.handshake_timeout, upgrade).await else {
         debug!(connection = %admission.id(), "client was gone before the 101");
         return;
     };
     let parts = upgraded.downcast::<TokioIo<S>>().expect("the socket is of the type that was given to hyper");
-    connection::run(&server, parts.io.into_inner(), parts.read_buf, admission).await;
+    let socket = parts.io.into_inner().halves();
+    server.tasks.spawn(connection::run(server.clone(), socket, parts.read_buf, admission));
 }
 
 enum Answered {

@@ -23,6 +23,7 @@ mod routing;
 mod server;
 #[cfg(test)]
 mod tests;
+mod workers;
 
 pub use compression::{Compression, Level, WindowBits};
 pub use config::{ConnectionLimits, RouteConfig, ServerConfig, SlowConsumer};
@@ -36,3 +37,4 @@ pub use registry::RouteConnections;
 pub use route::{Route, Routes};
 pub use routing::{HeaderCondition, HostPattern, InvalidHeader, InvalidHost, InvalidPath, PathPattern, RouteConflict};
 pub use server::Server;
+pub use workers::Workers;

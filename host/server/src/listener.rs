@@ -1,5 +1,6 @@
 //! Listening sockets: TCP on IPv4 and IPv6, and UNIX sockets.
 
+use crate::workers::Worker;
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 use socklet_core::ListenerName;
 use std::{
@@ -8,6 +9,7 @@ use std::{
     os::unix::fs::FileTypeExt,
     path::{Path, PathBuf},
     str::FromStr,
+    sync::Arc,
 };
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 
@@ -54,6 +56,7 @@ pub struct Listener {
     name: ListenerName,
     local: Bind,
     socket: Listening,
+    worker: Arc<Worker>,
 }
 
 #[derive(Debug)]
@@ -125,16 +128,22 @@ impl Listener {
     /// # Errors
     ///
     /// When the address is in use or not ours. A UNIX socket that nobody listens on any more is replaced.
-    pub(crate) fn bind(config: ListenerConfig) -> Result<Self, BindError> {
+    pub(crate) fn bind(config: ListenerConfig, worker: &Arc<Worker>) -> Result<Self, BindError> {
         let ListenerConfig { name, bind } = config;
+        let _entered = worker.runtime().enter();
         let bound = match &bind {
             Bind::Tcp(address) => bind_tcp(*address),
             Bind::Unix(path) => bind_unix(path),
         };
         match bound {
-            Ok((local, socket)) => Ok(Self { name, local, socket }),
+            Ok((local, socket)) => Ok(Self { name, local, socket, worker: worker.clone() }),
             Err(source) => Err(BindError { name, bind, source }),
         }
+    }
+
+    /// The thread that accepts.
+    pub(crate) fn worker(&self) -> &Arc<Worker> {
+        &self.worker
     }
 
     /// Its name.
@@ -199,6 +208,7 @@ impl Drop for SocketFile {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::workers::Threads;
 
     #[test]
     fn addresses() {
@@ -221,8 +231,9 @@ mod tests {
         let path = folder.path().join("s");
         drop(std::os::unix::net::UnixListener::bind(&path).unwrap());
         let config = || ListenerConfig { name: "a".parse().unwrap(), bind: Bind::Unix(path.clone()) };
-        let live = Listener::bind(config()).unwrap();
-        assert!(Listener::bind(config()).is_err());
+        let threads = Threads::here();
+        let live = Listener::bind(config(), threads.for_listener()).unwrap();
+        assert!(Listener::bind(config(), threads.for_listener()).is_err());
         drop(live);
         assert!(!path.exists());
     }

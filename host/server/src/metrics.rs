@@ -11,11 +11,15 @@ use prometheus_client::{
     registry::{Registry, Unit},
 };
 use socklet_core::{Cause, CloseCode, Opcode};
-use std::time::Duration;
+use std::{ops::Deref, sync::Arc, time::Duration};
 
 /// Counters and gauges of all connections of the node. Clones share them.
 #[derive(Clone, Debug)]
-pub struct Metrics {
+pub struct Metrics(Arc<Series>);
+
+/// See [`Metrics`].
+#[derive(Debug)]
+pub struct Series {
     pub(crate) connections: Gauge,
     pub(crate) opened: Counter,
     closed: Family<ClosedLabels, Counter>,
@@ -26,6 +30,7 @@ pub struct Metrics {
     pub(crate) received_bytes: Counter,
     pub(crate) sent_bytes: Counter,
     pub(crate) queue_bytes: Gauge,
+    compression_memory: Gauge,
     slow_consumers: Family<ActionLabels, Counter>,
     ping_rtt: Histogram,
     pub(crate) pong_timeouts: Counter,
@@ -63,12 +68,40 @@ label!(ActionLabels, action);
 label!(KindLabels, kind);
 label!(LimitLabels, limit);
 
+/// What one connection holds between messages for compression, in bytes; part of the gauge while this lives.
+#[derive(Debug)]
+pub(crate) struct CompressionMemory {
+    metrics: Metrics,
+    bytes: usize,
+}
+
+// === impl CompressionMemory ===
+
+impl CompressionMemory {
+    pub(crate) fn new(metrics: Metrics) -> Self {
+        Self { metrics, bytes: 0 }
+    }
+
+    pub(crate) fn set(&mut self, bytes: usize) {
+        if bytes != self.bytes {
+            self.metrics.compression_memory.inc_by(bytes as i64 - self.bytes as i64);
+            self.bytes = bytes;
+        }
+    }
+}
+
+impl Drop for CompressionMemory {
+    fn drop(&mut self) {
+        self.set(0);
+    }
+}
+
 // === impl Metrics ===
 
 impl Metrics {
     /// Registers the metrics of a server.
     pub fn register(registry: &mut Registry) -> Self {
-        let metrics = Self {
+        let metrics = Series {
             connections: Gauge::default(),
             opened: Counter::default(),
             closed: Family::default(),
@@ -79,6 +112,7 @@ impl Metrics {
             received_bytes: Counter::default(),
             sent_bytes: Counter::default(),
             queue_bytes: Gauge::default(),
+            compression_memory: Gauge::default(),
             slow_consumers: Family::default(),
             ping_rtt: Histogram::new(exponential_buckets(0.0005, 2.0, 16)),
             pong_timeouts: Counter::default(),
@@ -102,15 +136,32 @@ impl Metrics {
         registry.register("received_bytes", "Bytes of messages that arrived", m.received_bytes.clone());
         registry.register("sent_bytes", "Bytes written to clients, frame headers included", m.sent_bytes.clone());
         registry.register("send_queue_bytes", "Bytes queued and not yet written", m.queue_bytes.clone());
+        registry.register(
+            "compression_memory_bytes",
+            "Memory that compression holds between messages",
+            m.compression_memory.clone(),
+        );
         registry.register("slow_consumers", "Connections that did not read fast enough", m.slow_consumers.clone());
         registry.register_with_unit("ping_rtt", "From ping to pong", Unit::Seconds, m.ping_rtt.clone());
         registry.register("pong_timeouts", "Pings that were not answered in time", m.pong_timeouts.clone());
         registry.register("protocol_errors", "Violations of RFC 6455 by clients", m.protocol_errors.clone());
         registry.register("limit_hits", "Limits that were reached", m.limit_hits.clone());
         registry.register("accept_errors", "Failed accepts, such as for want of descriptors", m.accept_errors.clone());
-        metrics
+        Self(Arc::new(metrics))
     }
+}
 
+impl Deref for Metrics {
+    type Target = Series;
+
+    fn deref(&self) -> &Series {
+        &self.0
+    }
+}
+
+// === impl Series ===
+
+impl Series {
     pub(crate) fn closed(&self, code: CloseCode, cause: Cause) {
         // Application codes share a series per thousand: a plugin must not make series at will.
         let code = match code.get() {
@@ -131,8 +182,8 @@ impl Metrics {
         self.received_bytes.inc_by(bytes as u64);
     }
 
-    pub(crate) fn message_sent(&self, opcode: Opcode) {
-        self.sent.of(opcode).inc();
+    pub(crate) fn messages_sent(&self, opcode: Opcode, count: u64) {
+        self.sent.of(opcode).inc_by(count);
     }
 
     pub(crate) fn slow_consumer(&self, action: &'static str) {

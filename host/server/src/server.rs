@@ -1,11 +1,14 @@
 //! The server: accepts sockets and hands them to HTTP.
 
 use crate::{
-    BindError, Listener, ListenerConfig, Metrics, Routes, ServerConfig,
+    BindError, Listener, ListenerConfig, Metrics, Routes, ServerConfig, Workers,
     clients::{ClientSocket, Clients},
+    connection::Socket,
     drain::{Drain, DrainReport, drain},
     http,
     listener::{Accepted, Origin},
+    registry::Cork,
+    workers::{Place, Threads, Worker},
 };
 use std::{
     fmt, io,
@@ -16,7 +19,7 @@ use std::{
     time::Duration,
 };
 use tokio::{
-    io::{AsyncRead, AsyncWrite},
+    net::{TcpStream, UnixStream},
     sync::{OwnedSemaphorePermit, Semaphore},
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -45,12 +48,14 @@ pub(crate) struct Inner {
     connections: Arc<AtomicUsize>,
     sockets: Arc<Semaphore>,
     clients: Arc<Clients>,
+    threads: Arc<Threads>,
 }
 
 /// A socket's share of the server, held until it is closed.
 #[derive(Debug)]
 pub(crate) struct Slot {
     pub(crate) client: ClientSocket,
+    place: Place,
     _permit: OwnedSemaphorePermit,
     metrics: Metrics,
 }
@@ -65,8 +70,12 @@ pub(crate) struct Counted {
 // === impl Server ===
 
 impl Server {
-    /// A server for these routes. It listens nowhere yet.
-    pub fn new(config: ServerConfig, routes: Routes, metrics: Metrics) -> Self {
+    /// A server for these routes, on these threads. It listens nowhere yet.
+    pub fn new(config: ServerConfig, routes: Routes, metrics: Metrics, workers: &Workers) -> Self {
+        Self::on(workers.threads(), config, routes, metrics)
+    }
+
+    pub(crate) fn on(threads: Arc<Threads>, config: ServerConfig, routes: Routes, metrics: Metrics) -> Self {
         let sockets = Arc::new(Semaphore::new((config.max_connections + SPARE_SOCKETS).min(Semaphore::MAX_PERMITS)));
         let clients = Arc::new(Clients::new(config.max_connections_per_ip, config.connection_rate));
         let inner = Inner {
@@ -80,6 +89,7 @@ impl Server {
             connections: Arc::default(),
             sockets,
             clients,
+            threads,
         };
         Self { inner: Arc::new(inner) }
     }
@@ -89,16 +99,19 @@ impl Server {
     /// # Errors
     ///
     /// When the address is in use or not ours.
-    #[expect(clippy::unused_async, reason = "needs a runtime, and later listeners will wait for their certificates")]
+    #[expect(clippy::unused_async, reason = "later listeners will wait for their certificates")]
     pub async fn bind(&self, config: ListenerConfig) -> Result<Listener, BindError> {
-        Listener::bind(config)
+        Listener::bind(config, self.inner.threads.for_listener())
     }
 
-    /// Accepts from a listener, in a task of its own, until the server drains.
+    /// Accepts from a listener, in a task of its own, until the server drains. Each socket goes to the thread that serves the
+    /// fewest.
     pub fn serve(&self, listener: Listener) {
         let server = self.clone();
         let span = info_span!("listener", name = %listener.name());
-        self.inner.accepting.spawn(async move { server.accept(listener).await }.instrument(span));
+        let worker = listener.worker().clone();
+        let accept = async move { server.accept(listener).await }.instrument(span);
+        self.inner.accepting.spawn_on(accept, worker.runtime());
     }
 
     /// Open WebSocket connections.
@@ -129,7 +142,7 @@ impl Server {
             match accepted {
                 Ok((stream, origin)) => {
                     backoff = Backoff::default();
-                    self.inner.clone().start(stream, origin, permit);
+                    self.inner.clone().start(stream, origin, permit, listener.worker());
                 }
                 Err(error) => {
                     self.inner.metrics.accept_errors.inc();
@@ -155,24 +168,50 @@ impl fmt::Debug for Server {
 // === impl Inner ===
 
 impl Inner {
-    fn start(self: Arc<Self>, stream: Accepted, origin: Origin, permit: OwnedSemaphorePermit) {
+    fn start(self: Arc<Self>, stream: Accepted, origin: Origin, permit: OwnedSemaphorePermit, here: &Arc<Worker>) {
         let slot = self.slot(&origin, permit);
-        match stream {
-            Accepted::Tcp(stream) => self.start_stream(stream, origin, slot),
-            Accepted::Unix(stream) => self.start_stream(stream, origin, slot),
+        let worker = slot.place.worker().clone();
+        match (stream, Arc::ptr_eq(&worker, here)) {
+            (Accepted::Tcp(stream), true) => self.start_stream(stream, origin, slot),
+            (Accepted::Unix(stream), true) => self.start_stream(stream, origin, slot),
+            (Accepted::Tcp(stream), false) => {
+                self.hand_over(&worker, stream.into_std(), TcpStream::from_std, origin, slot);
+            }
+            (Accepted::Unix(stream), false) => {
+                self.hand_over(&worker, stream.into_std(), UnixStream::from_std, origin, slot);
+            }
         }
+    }
+
+    /// A runtime's reactor knows only its own sockets: from one to the other goes the bare one.
+    fn hand_over<B: Send + 'static, S: Socket>(
+        self: Arc<Self>,
+        worker: &Worker,
+        stream: io::Result<B>,
+        from_bare: fn(B) -> io::Result<S>,
+        origin: Origin,
+        slot: Slot,
+    ) {
+        let tasks = self.tasks.clone();
+        let served = async move {
+            match stream.and_then(from_bare) {
+                Ok(stream) => http::serve(self, stream, origin, slot).await,
+                Err(error) => {
+                    self.metrics.accept_errors.inc();
+                    warn!(%error, "failed to hand a socket to its thread");
+                }
+            }
+        };
+        tasks.spawn_on(served, worker.runtime());
     }
 
     pub(crate) fn slot(&self, origin: &Origin, permit: OwnedSemaphorePermit) -> Slot {
         self.metrics.sockets.inc();
         let client = self.clients.socket(origin.client.map(|client| client.ip()));
-        Slot { client, _permit: permit, metrics: self.metrics.clone() }
+        Slot { client, place: self.threads.place(), _permit: permit, metrics: self.metrics.clone() }
     }
 
-    pub(crate) fn start_stream<S>(self: Arc<Self>, stream: S, origin: Origin, slot: Slot)
-    where
-        S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
-    {
+    pub(crate) fn start_stream(self: Arc<Self>, stream: impl Socket, origin: Origin, slot: Slot) {
         let tasks = self.tasks.clone();
         tasks.spawn(http::serve(self, stream, origin, slot));
     }
@@ -191,6 +230,13 @@ impl Drop for Counted {
     fn drop(&mut self) {
         self.connections.fetch_sub(1, Ordering::Relaxed);
         self.metrics.connections.dec();
+    }
+}
+
+impl Slot {
+    /// Where what is sent on this socket's thread is collected.
+    pub(crate) fn cork(&self) -> &Arc<Cork> {
+        &self.place.worker().cork
     }
 }
 

@@ -74,7 +74,7 @@ pub fn main() -> ExitCode {
 }
 
 fn block_on(command: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
+    let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(|error| Failure::from(anyhow::Error::new(error).context("failed to start the runtime")))?;

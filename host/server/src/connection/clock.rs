@@ -1,6 +1,6 @@
 //! The deadlines of one connection: heartbeat, pong, send, close, expiry, idleness, age.
 
-use crate::ConnectionLimits;
+use crate::{ConnectionLimits, registry::Noticed};
 use socklet_core::{CloseReason, Heartbeat};
 use std::time::Duration;
 use tokio::time::Instant;
@@ -22,8 +22,8 @@ pub(super) struct Clock {
     /// The last message in either direction.
     message: Instant,
     ping: Option<Ping>,
-    /// By when so many bytes must be written.
-    send: Option<(Instant, u64)>,
+    /// Since when the socket does not take what it was given.
+    stalled: Option<Instant>,
     /// By when the closing handshake must be over.
     close: Option<Instant>,
     /// When the principal expires, and when the connection is too old.
@@ -63,7 +63,7 @@ impl Clock {
             traffic: now,
             message: now,
             ping: None,
-            send: None,
+            stalled: None,
             close: None,
             expiry: expires_in.map(|left| now + left.min(FAR)),
             lifetime: limits.max_lifetime.map(|age| now + age.min(FAR)),
@@ -84,37 +84,28 @@ impl Clock {
     }
 
     /// Something arrived. Whoever talks lives: a ping needs no pong any more.
-    pub(super) fn received(&mut self) {
-        self.traffic = Instant::now();
+    pub(super) fn received(&mut self, now: Instant) {
+        self.traffic = now;
         if let Some(ping) = &mut self.ping {
-            ping.deadline = self.traffic + FAR;
+            ping.deadline = now + FAR;
         }
     }
 
-    /// Something was written; so many bytes were ever given to write and ever written.
-    pub(super) fn wrote(&mut self, given: u64, written: u64) {
-        self.traffic = Instant::now();
-        if self.send.is_some_and(|(_, target)| written >= target) {
-            self.send = None;
-        }
-        self.writing(given, written);
-    }
-
-    /// What was given to write must be written in time.
-    pub(super) fn writing(&mut self, given: u64, written: u64) {
-        if self.send.is_none() && given > written {
-            self.send = Some((Instant::now() + self.send_timeout, given));
-        }
+    /// What was written by whoever had something to write.
+    pub(super) fn seen(&mut self, noticed: &Noticed) {
+        self.traffic = self.traffic.max(noticed.wrote);
+        self.message = self.message.max(noticed.sent);
+        self.stalled = noticed.stalled;
     }
 
     /// Nothing can be written any more: nobody waits for that.
     pub(super) fn deaf(&mut self) {
-        self.send = None;
+        self.stalled = None;
     }
 
-    /// A message was received, or given to write.
-    pub(super) fn message(&mut self) {
-        self.message = Instant::now();
+    /// A message was received.
+    pub(super) fn message(&mut self, now: Instant) {
+        self.message = now;
     }
 
     /// A ping goes out.
@@ -139,6 +130,10 @@ impl Clock {
         self.close = Some(Instant::now() + FAR);
     }
 
+    fn send_deadline(&self) -> Option<Instant> {
+        self.stalled.map(|since| since + self.send_timeout.min(FAR))
+    }
+
     /// When something may be due next.
     pub(super) fn next(&self) -> Instant {
         if let Some(close) = self.close {
@@ -146,7 +141,7 @@ impl Clock {
         }
         let heartbeat = self.traffic + self.heartbeat.interval();
         let pong = self.ping.as_ref().map(|ping| ping.deadline);
-        let send = self.send.map(|(deadline, _)| deadline);
+        let send = self.send_deadline();
         let idle = self.idle_timeout.map(|timeout| self.message + timeout.min(FAR));
         [pong, send, self.expiry, self.lifetime, idle].into_iter().flatten().fold(heartbeat, Instant::min)
     }
@@ -165,7 +160,7 @@ impl Clock {
         if passed(self.lifetime) {
             return Some(Due::Close(CloseReason::MaxLifetime));
         }
-        if passed(self.send.map(|(deadline, _)| deadline)) {
+        if passed(self.send_deadline()) {
             return Some(Due::Close(CloseReason::SendTimeout));
         }
         if passed(self.idle_timeout.map(|timeout| self.message + timeout.min(FAR))) {
@@ -181,7 +176,7 @@ impl Clock {
         }
         if now >= self.traffic + self.heartbeat.interval() {
             let waiting = self.ping.as_ref().is_some_and(|ping| ping.deadline < now + FAR / 2);
-            if waiting || self.send.is_some() {
+            if waiting || self.stalled.is_some() {
                 // The ping that is out comes first, and so does output: behind it a ping would be late. Look again after
                 // another interval.
                 self.traffic = now;

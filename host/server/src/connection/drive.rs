@@ -3,64 +3,73 @@
 use super::{
     clock::{Clock, Due},
     guard,
-    io::{Io, Turn},
+    input::Input,
     rates::Rates,
+    socket::Reader,
 };
 use crate::{
     Metrics, Route,
     compression::Deflate,
     framing::{Decoder, EncodedFrame, FrameLimits, FramingError, Inbound},
-    registry::Peer,
+    metrics::CompressionMemory,
+    registry::{Noticed, Output, Peer},
     server::Inner,
 };
 use bytes::Bytes;
-use bytestring::ByteString;
 use socklet_core::{
-    Answer, BoxFuture, Call, CallError, Cause, CloseFrame, CloseReason, Ending, Event, Heartbeat, Message, Opcode,
-    Principal, Session,
+    Answer, BoxFuture, Call, CallError, Cause, CloseFrame, CloseReason, Connections, Ending, Event, EventId, Frame,
+    Lifeline, Message, Opcode, Principal, RouteName, Session, TenantName,
 };
-use std::{sync::Arc, time::Duration};
-use tokio::{
-    io::{AsyncRead, AsyncWrite},
-    sync::watch,
-    task::yield_now,
-    time::{sleep_until, timeout},
+use std::{
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
 };
-use tokio_util::sync::CancellationToken;
-
-/// About how many bytes are given to the socket at a time.
-const BATCH: usize = 64 * 1024;
+use tokio::time::{Instant, Sleep};
 
 /// With this much unwritten, a client's frames are not read: pongs for a client that does not read must not pile up.
-const UNWRITTEN_MAX: usize = 2 * BATCH;
+const UNWRITTEN_MAX: usize = 128 * 1024;
 
-/// Calls in one go; then other connections of the thread get their turn.
-const CALLS_IN_A_ROW: usize = 32;
+/// Calls in one go, if they take no longer than [`TURN`]; then other connections of the thread get their turn.
+const CALLS_IN_A_ROW: u32 = 2048;
 
-/// How long a broken client may take to hear the close frame, once nothing more is sent.
-const LAST_WORDS: Duration = Duration::from_millis(500);
+/// How many calls are made between two looks at the clock.
+const CALLS_PER_LOOK: u32 = 16;
+
+/// How long one connection may keep its thread, about.
+const TURN: Duration = Duration::from_millis(1);
+
+/// Reads in one go.
+const READS_IN_A_ROW: u32 = 4;
 
 pub(super) type Outcome = Result<Answer, CallError>;
 
 /// One connection while its socket lives.
-pub(super) struct Drive<S> {
-    io: Io<S>,
+pub(super) struct Drive {
+    reader: Reader,
+    input: Input,
     decoder: Decoder,
     peer: Arc<Peer>,
     session: Box<dyn Session>,
     in_flight: Option<BoxFuture<Outcome>>,
     /// What comes next, while a call is in flight. While something waits, the socket is not read: that is the backpressure.
     waiting: Option<Next>,
-    /// Frames taken from the outbox and not written yet: how many, how many bytes.
-    batch: Option<(u64, usize)>,
+    /// The frame that the guest decides on.
+    undecided: Option<Frame>,
+    /// What became of the frame that the guest has decided on.
+    decided: Option<Result<Option<Inbound>, FramingError>>,
     clock: Clock,
     rates: Rates,
-    heartbeat: watch::Receiver<Heartbeat>,
+    heartbeats: u32,
+    sees_frames: bool,
+    /// The timer will wake the task.
+    armed: bool,
     state: State,
+    /// Where compression was agreed on.
+    compression: Option<Box<CompressionMemory>>,
+    route: Arc<Route>,
     metrics: Metrics,
-    max_queued: usize,
-    draining: CancellationToken,
-    force: CancellationToken,
 }
 
 /// What will be told of the end.
@@ -76,12 +85,16 @@ struct State {
     wrote_close: bool,
     /// The client broke the protocol: nothing that it sends is understood any more.
     broken: bool,
+    /// Nothing can be written any more.
+    deaf: bool,
     /// The socket is closed or given up.
     gone: bool,
     /// Not even the calls in flight are waited for.
     given_up: bool,
-    /// The socket was not read for a while.
+    /// The socket was not read for a while, since the clock was looked at.
     paused: bool,
+    /// It is not read now.
+    stopped: bool,
 }
 
 #[derive(Debug)]
@@ -94,146 +107,214 @@ enum End {
     Gone,
 }
 
+/// The end of the instance behind the session.
+pub(super) struct Died<'a, F> {
+    died: Pin<&'a mut F>,
+    /// Whether it will wake the task.
+    awaited: bool,
+}
+
 /// What comes next for the guest.
 enum Next {
     Open,
+    Frame(Frame),
     Message(Message),
     Close(Option<CloseFrame>),
 }
 
+/// What is left of a connection that has ended.
+pub(super) struct Left {
+    pub(super) ending: Ending,
+    /// Whether `on-open` was called.
+    pub(super) opened: bool,
+    pub(super) session: Box<dyn Session>,
+    pub(super) in_flight: Option<BoxFuture<Outcome>>,
+    /// A socket that is still there, and whether its client broke the protocol.
+    pub(super) socket: Option<(Reader, Box<Output>, bool)>,
+}
+
+// === impl Died ===
+
+impl<'a, F: Future<Output = EventId>> Died<'a, F> {
+    /// `died` is [`Lifeline::died`].
+    pub(super) fn new(died: Pin<&'a mut F>) -> Self {
+        Self { died, awaited: false }
+    }
+
+    fn look(&mut self, lifeline: &Lifeline, cx: &mut Context<'_>) -> Option<EventId> {
+        if std::mem::replace(&mut self.awaited, true) {
+            return lifeline.death();
+        }
+        match self.died.as_mut().poll(cx) {
+            Poll::Ready(event) => Some(event),
+            Poll::Pending => None,
+        }
+    }
+}
+
 // === impl Drive ===
 
-impl<S: AsyncRead + AsyncWrite + Unpin> Drive<S> {
+impl Drive {
     pub(super) fn new(
         server: &Inner,
-        route: &Route,
+        route: Arc<Route>,
         peer: Arc<Peer>,
         session: Box<dyn Session>,
-        stream: S,
-        buffered: Bytes,
-        compression: Option<&Deflate>,
+        (reader, buffered): (Reader, Bytes),
+        compression: Option<Deflate>,
     ) -> Self {
         let limits = &route.config.limits;
-        let mut heartbeat = route.connections.watch_heartbeat();
+        let heartbeats = route.connections.heartbeats();
         let expires_in = peer.principal().and_then(|principal| Principal::expires_in(principal));
-        let clock = Clock::new(limits, heartbeat.borrow_and_update().clone(), expires_in);
         let mut decoder = Decoder::new(FrameLimits {
             max_frame: limits.max_frame_size,
             max_message: limits.max_message_size,
             max_fragments: limits.max_fragments,
         });
-        if let Some(compression) = compression {
-            decoder = decoder.with_compression(compression, limits.max_inflated_ratio);
+        if let Some(deflate) = compression {
+            decoder = decoder.with_compression(&deflate, limits.max_inflated_ratio);
+        }
+        let sees_frames = session.sees_frames();
+        if sees_frames {
+            decoder = decoder.with_frames();
+        }
+        if server.draining.is_cancelled() {
+            peer.close(CloseReason::Draining);
+        }
+        if server.force.is_cancelled() {
+            peer.cut();
         }
         Self {
-            io: Io::new(stream, buffered),
+            reader,
+            input: Input::new(buffered),
             decoder,
             peer,
             session,
             in_flight: None,
             waiting: Some(Next::Open),
-            batch: None,
-            clock,
+            undecided: None,
+            decided: None,
+            clock: Clock::new(limits, route.connections.heartbeat(), expires_in),
             rates: Rates::new(limits),
-            heartbeat,
+            heartbeats,
+            sees_frames,
+            armed: false,
             state: State::default(),
+            compression: compression.map(|_| Box::new(CompressionMemory::new(server.metrics.clone()))),
             metrics: server.metrics.clone(),
-            max_queued: limits.send_queue_max_bytes,
-            draining: server.draining.clone(),
-            force: server.force.clone(),
+            route,
         }
     }
 
-    /// Until the connection has ended and everything that arrived before was dealt with.
-    pub(super) async fn run(&mut self) {
-        let lifeline = self.session.lifeline().clone();
-        let mut sleep = Box::pin(sleep_until(self.clock.next()));
-        if self.draining.is_cancelled() {
-            self.peer.close(CloseReason::Draining);
+    /// Goes on until the connection has ended and everything that arrived before was dealt with. `died` is the end of the
+    /// session's instance.
+    pub(super) fn poll(
+        &mut self,
+        cx: &mut Context<'_>,
+        mut sleep: Pin<&mut Sleep>,
+        died: &mut Died<'_, impl Future<Output = EventId>>,
+    ) -> Poll<()> {
+        let now = Instant::now();
+        let noticed = self.peer.attend(cx.waker());
+        self.notice(&noticed);
+        if self.heartbeats != self.route.connections.heartbeats() {
+            self.heartbeats = self.route.connections.heartbeats();
+            self.clock.set_heartbeat(self.route.connections.heartbeat());
         }
+        if self.state.end.is_none()
+            && let Some(event) = died.look(self.session.lifeline(), cx)
+        {
+            self.close(CloseReason::PluginFailed(event));
+        }
+        let mut more = self.work(cx, now);
+        let noticed = self.flush(cx, now);
+        self.clock.seen(&noticed);
+        if now >= sleep.deadline() {
+            let reading = self.wants_input() && !std::mem::take(&mut self.state.paused);
+            self.look_at_the_clock(reading);
+            self.flush(cx, now);
+        }
+        if self.is_over(more) {
+            self.input.rest();
+            return Poll::Ready(());
+        }
+        // Writing may have made room to go on reading.
+        let reads = self.wants_input();
+        more |= reads && self.state.stopped;
+        let next = self.clock.next();
+        if !self.armed || next < sleep.deadline() || now >= sleep.deadline() {
+            self.armed = true;
+            sleep.as_mut().reset(next);
+            more |= sleep.poll(cx).is_ready();
+        }
+        if more {
+            cx.waker().wake_by_ref();
+        }
+        self.input.rest();
+        if let Some(memory) = &mut self.compression {
+            memory.set(self.decoder.inflater_memory() + self.peer.memory());
+        }
+        self.peer.rest(!reads);
+        Poll::Pending
+    }
+
+    /// Calls, reads, decodes, as far as that goes without waiting. Whether there is more to do at once.
+    fn work(&mut self, cx: &mut Context<'_>, now: Instant) -> bool {
+        let mut calls = 0;
+        let mut reads = 0;
         loop {
-            let more = self.advance();
-            self.give_output();
-            if self.is_over(more) {
-                break;
+            if let Some(call) = &mut self.in_flight
+                && let Poll::Ready(outcome) = guard::poll(call, cx)
+            {
+                self.in_flight = None;
+                self.called(outcome);
             }
-            let next = self.clock.next();
-            if next < sleep.deadline() || sleep.is_elapsed() {
-                sleep.as_mut().reset(next);
+            let in_flight = self.in_flight.is_some();
+            if self.advance(&mut calls, now) {
+                return true;
             }
-            let read = self.wants_input();
-            self.state.paused |= !read;
-            let hint = self.decoder.wants();
-            let (gone, closing) = (self.state.gone, self.state.end.is_some());
-            tokio::select! {
-                biased;
-                () = self.force.cancelled() => self.give_up(),
-                outcome = async { guard::outcome(self.in_flight.as_mut().expect("checked")).await }, if self.in_flight.is_some() => {
-                    self.in_flight = None;
-                    self.called(outcome);
-                }
-                turn = self.io.turn(read, hint), if !gone => {
-                    self.turned(turn);
-                    // A socket that always has something to do must not stop the clock.
-                    self.look_at_the_clock(turn == Turn::Read);
-                }
-                () = self.peer.changed() => {}
-                event = lifeline.died(), if !closing => self.close(CloseReason::PluginFailed(event)),
-                Ok(()) = self.heartbeat.changed() => {
-                    let heartbeat = self.heartbeat.borrow_and_update().clone();
-                    self.clock.set_heartbeat(heartbeat);
-                }
-                () = &mut sleep => self.look_at_the_clock(read),
-                () = yield_now(), if more => {}
+            if !in_flight && self.in_flight.is_some() {
+                // It has to be polled once, so that it wakes us.
+                continue;
+            }
+            if self.state.gone || !self.wants_input() {
+                self.state.stopped = !self.state.gone;
+                self.state.paused |= self.state.stopped;
+                return false;
+            }
+            if reads == READS_IN_A_ROW {
+                return true;
+            }
+            reads += 1;
+            self.state.stopped = false;
+            match self.input.poll_read(&mut self.reader, cx) {
+                Poll::Ready(Some(_)) => self.clock.received(now),
+                Poll::Ready(None) => self.hung_up(),
+                Poll::Pending => return false,
             }
         }
-        if !self.state.gone {
-            self.hang_up().await;
-        }
-    }
-
-    /// We end the connection, unless it is ending already.
-    pub(super) fn ended_by(&mut self, reason: CloseReason) {
-        self.state.end.get_or_insert(End::Host(reason));
-    }
-
-    /// What to tell of the end; whether `on-open` was called; and what is left.
-    pub(super) fn into_end(self) -> (Ending, bool, Box<dyn Session>, Option<BoxFuture<Outcome>>) {
-        let (frame, cause) = match self.state.end {
-            Some(End::Host(reason)) => (reason.frame(), reason.cause()),
-            Some(End::Client(frame)) => (frame, Cause::Client),
-            Some(End::Gone) | None => (CloseFrame::abnormal(), Cause::Disconnected),
-        };
-        let ending = Ending {
-            frame,
-            cause,
-            clean: self.state.received_close && self.state.wrote_close,
-            duration: self.clock.age(),
-            messages_received: self.state.messages_received,
-            messages_sent: self.peer.messages_sent(),
-        };
-        (ending, self.state.opened, self.session, self.in_flight)
     }
 
     /// Decodes and calls as far as that goes without waiting. Whether there is more to do at once.
-    fn advance(&mut self) -> bool {
-        for _ in 0..CALLS_IN_A_ROW {
+    fn advance(&mut self, calls: &mut u32, now: Instant) -> bool {
+        loop {
             if self.state.given_up {
                 return false;
             }
-            self.notice_close();
             let next = match self.waiting.take() {
                 Some(next) => next,
-                None if !self.is_attentive() => return false,
-                None => match self.decode() {
+                None if self.undecided.is_some() || !self.is_attentive() => return false,
+                None => match self.decode(now) {
                     Some(next) => next,
                     None => return false,
                 },
             };
+            self.notice_close();
             let ours = self.is_ours();
             match next {
                 // Once we are closing, what the client still says is not heard, except its close frame.
                 Next::Open | Next::Message(_) if ours => {}
+                Next::Frame(frame) if ours => self.decided = Some(self.decoder.process(frame)),
                 Next::Close(frame) if ours || self.in_flight.is_none() => self.client_closes(frame),
                 next if self.in_flight.is_some() => {
                     self.waiting = Some(next);
@@ -244,16 +325,39 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Drive<S> {
                     self.state.opened = true;
                     self.call(Event::Open);
                 }
+                Next::Frame(frame) => {
+                    self.undecided = Some(frame.clone());
+                    self.call(Event::Frame(frame));
+                }
                 Next::Message(message) => self.call(Event::Message(message)),
                 Next::Close(frame) => self.client_closes(frame),
             }
+            *calls += 1;
+            if *calls % CALLS_PER_LOOK == 0 && (*calls >= CALLS_IN_A_ROW || now.elapsed() >= TURN) {
+                *calls = 0;
+                return true;
+            }
         }
-        true
+    }
+
+    /// What others did with the connection.
+    fn notice(&mut self, noticed: &Noticed) {
+        if noticed.closing {
+            self.notice_close();
+        }
+        if noticed.broken {
+            self.went_deaf();
+        }
+        if noticed.cut {
+            self.give_up();
+        }
+        self.clock.seen(noticed);
     }
 
     /// Somebody may have closed the connection by its handle.
     fn notice_close(&mut self) {
         if self.state.end.is_none()
+            && self.peer.is_closed()
             && let Some(reason) = self.peer.close_reason()
         {
             self.state.end = Some(End::Host(reason));
@@ -269,6 +373,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Drive<S> {
     }
 
     fn called(&mut self, outcome: Outcome) {
+        if let Some(frame) = self.undecided.take() {
+            // A close frame is always answered (RFC 6455, section 5.5.1).
+            let skipped = outcome == Ok(Answer::Skip) && frame.opcode != Opcode::Close;
+            self.decided = Some(match skipped {
+                true => self.decoder.skip(frame).map(|()| None),
+                false => self.decoder.process(frame),
+            });
+        }
         match outcome {
             Ok(Answer::Proceed | Answer::Skip) => {}
             Ok(Answer::Close(frame)) => self.close(CloseReason::Plugin(frame)),
@@ -286,29 +398,42 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Drive<S> {
         self.notice_close();
     }
 
+    /// We end the connection, unless it is ending already.
+    pub(super) fn ended_by(&mut self, reason: CloseReason) {
+        self.state.end.get_or_insert(End::Host(reason));
+        self.state.gone = true;
+    }
+
     fn client_closes(&mut self, frame: Option<CloseFrame>) {
         let frame = frame.unwrap_or_else(CloseFrame::no_status);
         self.state.received_close = true;
         if !self.is_closing() {
             self.state.end = Some(End::Client(frame));
         }
-        self.state.gone |= self.io.is_deaf();
+        self.state.gone |= self.state.deaf;
         self.peer.shut();
         self.clock.closing();
     }
 
     /// The next message or close frame of the client, if it is all here. Answers pings by the way.
-    fn decode(&mut self) -> Option<Next> {
+    fn decode(&mut self, now: Instant) -> Option<Next> {
         loop {
-            match self.decoder.decode(&mut self.io.input) {
+            let decided = self.decided.take().filter(|decided| *decided != Ok(None));
+            match decided.unwrap_or_else(|| self.decoder.decode(self.input.bytes())) {
                 Ok(None) => return None,
+                Ok(Some(Inbound::Frame(frame))) => {
+                    if matches!(frame.opcode, Opcode::Ping | Opcode::Pong) {
+                        self.over_control_rate();
+                    }
+                    return Some(Next::Frame(frame));
+                }
                 Ok(Some(Inbound::Message(message))) => {
                     if self.is_closing() {
                         continue;
                     }
                     self.state.messages_received += 1;
                     self.metrics.message_received(message.opcode(), message.len());
-                    self.clock.message();
+                    self.clock.message(now);
                     if let Err(limit) = self.rates.message(message.len()) {
                         self.over(limit);
                         continue;
@@ -316,13 +441,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Drive<S> {
                     return Some(Next::Message(message));
                 }
                 Ok(Some(Inbound::Ping(payload))) => {
-                    if !self.over_control_rate() && !self.state.sent_close {
-                        self.give(&EncodedFrame::frame(Opcode::Pong, true, payload));
+                    if self.may_answer() && !self.state.sent_close {
+                        self.peer.control(&EncodedFrame::frame(Opcode::Pong, true, payload));
                     }
                 }
                 Ok(Some(Inbound::Pong(payload))) => {
                     let ours = *payload == **self.clock.heartbeat().payload().as_bytes();
-                    if !self.over_control_rate()
+                    if self.may_answer()
                         && ours
                         && let Some(rtt) = self.clock.ponged()
                     {
@@ -330,10 +455,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Drive<S> {
                     }
                 }
                 Ok(Some(Inbound::Close(frame))) => return Some(Next::Close(frame)),
-                Ok(Some(Inbound::Frame(_))) => unreachable!("the decoder was not asked for frames"),
                 Err(error) => self.broke_the_protocol(error),
             }
         }
+    }
+
+    /// Whether a ping or pong is to be handled. One that the guest has decided on was counted before.
+    fn may_answer(&mut self) -> bool {
+        self.sees_frames || !self.over_control_rate()
     }
 
     fn over_control_rate(&mut self) -> bool {
@@ -353,89 +482,74 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Drive<S> {
         self.close(error.into());
     }
 
-    fn turned(&mut self, turn: Turn) {
-        match turn {
-            Turn::Read => self.clock.received(),
-            Turn::Wrote(bytes) => {
-                self.metrics.sent_bytes.inc_by(bytes as u64);
-                let (given, written) = self.io.progress();
-                self.clock.wrote(given, written);
-                if given == written {
-                    self.state.wrote_close = self.state.sent_close;
-                    if let Some((frames, bytes)) = self.batch.take() {
-                        self.peer.wrote(frames, bytes);
-                    }
-                }
-            }
-            Turn::Deaf => {
-                // What the client said before it went can still be read, unless nobody wants to hear it.
-                self.notice_close();
-                self.state.gone = self.is_closing();
-                self.batch = None;
-                self.peer.abandon();
-                self.clock.deaf();
-                self.state.end.get_or_insert(End::Gone);
-            }
-            Turn::Gone => {
-                self.state.gone = true;
-                self.notice_close();
-                self.peer.shut();
-                self.clock.stop();
-                self.state.end.get_or_insert(End::Gone);
-            }
-        }
+    /// The client sends nothing more.
+    fn hung_up(&mut self) {
+        self.state.gone = true;
+        self.notice_close();
+        self.peer.shut();
+        self.clock.stop();
+        self.state.end.get_or_insert(End::Gone);
     }
 
-    /// Gives the socket what is queued, then the close frame when it is time for it.
-    fn give_output(&mut self) {
-        if self.state.gone || self.batch.is_some() || self.state.sent_close {
-            return;
-        }
-        let batch = self.peer.take(BATCH);
-        for frame in &batch.frames {
-            self.give(frame);
-        }
-        if !batch.frames.is_empty() {
-            self.clock.message();
-            self.batch = Some((batch.frames.len() as u64, batch.bytes));
+    /// Nothing can be written any more. What the client said before it went can still be read, unless nobody wants to hear it.
+    fn went_deaf(&mut self) {
+        if std::mem::replace(&mut self.state.deaf, true) {
             return;
         }
         self.notice_close();
-        let frame = match &self.state.end {
-            Some(End::Host(reason)) => reason.frame(),
-            Some(End::Client(frame)) => frame.clone(),
-            Some(End::Gone) | None => return,
-        };
-        self.state.sent_close = true;
-        self.give(&EncodedFrame::close(&frame));
+        self.state.gone |= self.is_closing();
+        self.peer.abandon();
+        self.clock.deaf();
+        self.state.end.get_or_insert(End::Gone);
     }
 
-    fn give(&mut self, frame: &EncodedFrame) {
-        self.io.give(frame);
-        let (given, written) = self.io.progress();
-        self.clock.writing(given, written);
+    /// Writes what was sent, and the close frame when it is time for it.
+    fn flush(&mut self, cx: &mut Context<'_>, now: Instant) -> Noticed {
+        let mut noticed = self.peer.poll_flush(cx, now);
+        self.notice(&noticed);
+        if noticed.given
+            && !self.state.gone
+            && !self.state.deaf
+            && !self.state.sent_close
+            && let Some(frame) = self.close_frame()
+        {
+            self.state.sent_close = true;
+            self.peer.control(&EncodedFrame::close(&frame));
+            noticed = self.peer.poll_flush(cx, now);
+            self.notice(&noticed);
+        }
+        self.state.wrote_close |= self.state.sent_close && noticed.written && !self.state.deaf;
+        noticed
+    }
+
+    fn close_frame(&self) -> Option<CloseFrame> {
+        match &self.state.end {
+            Some(End::Host(reason)) => Some(reason.frame()),
+            Some(End::Client(frame)) => Some(frame.clone()),
+            Some(End::Gone) | None => None,
+        }
     }
 
     /// Who does not read what is sent is not listened to: else an echo would overrun the outbox.
     fn is_attentive(&self) -> bool {
-        self.state.end.is_some() || self.peer.queued() <= self.max_queued as u64 / 2
+        self.state.end.is_some() || self.peer.queued() <= self.route.config.limits.send_queue_max_bytes / 2
     }
 
     fn wants_input(&self) -> bool {
         self.waiting.is_none()
-            && self.io.unwritten() < UNWRITTEN_MAX
+            && self.undecided.is_none()
+            && self.peer.given() < UNWRITTEN_MAX
             && self.is_attentive()
             && (!self.state.received_close || self.state.broken)
     }
 
     fn look_at_the_clock(&mut self, reading: bool) {
-        let attentive = reading && !std::mem::take(&mut self.state.paused);
-        while let Some(due) = self.clock.due(attentive) {
+        while let Some(due) = self.clock.due(reading) {
             match due {
                 Due::Ping => {
                     self.clock.pinged();
-                    let payload: ByteString = self.clock.heartbeat().payload().clone();
-                    self.give(&EncodedFrame::frame(Opcode::Ping, true, payload.into_bytes()));
+                    let payload = self.clock.heartbeat().payload().clone();
+                    self.peer.control(&EncodedFrame::frame(Opcode::Ping, true, payload.into_bytes()));
                 }
                 Due::CloseTimeout => return self.give_up(),
                 Due::Close(reason) => {
@@ -481,16 +595,38 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Drive<S> {
         self.state.wrote_close && (self.state.received_close || self.state.broken)
     }
 
-    /// Ends a socket that is still there: nothing more is sent, and what a broken client still sends is read away, since
-    /// a reset would take the close frame from it (RFC 6455, section 7.1.1).
-    async fn hang_up(&mut self) {
-        let broken = self.state.broken;
-        let drain = async {
-            self.io.shutdown().await;
-            while broken && self.io.turn(true, BATCH).await == Turn::Read {
-                self.io.input.clear();
-            }
+    /// When something may be due.
+    pub(super) fn next_look(&self) -> Instant {
+        self.clock.next()
+    }
+
+    /// Whose connection it is: tenant and route.
+    pub(super) fn route(&self) -> (TenantName, RouteName) {
+        (self.route.config.tenant.clone(), self.route.config.name.clone())
+    }
+
+    /// What to tell of the end, and what is left.
+    pub(super) fn into_end(self) -> Left {
+        let (frame, cause) = match self.state.end {
+            Some(End::Host(reason)) => (reason.frame(), reason.cause()),
+            Some(End::Client(frame)) => (frame, Cause::Client),
+            Some(End::Gone) | None => (CloseFrame::abnormal(), Cause::Disconnected),
         };
-        let _ = timeout(LAST_WORDS, drain).await; // whoever does not close by then is cut off
+        let ending = Ending {
+            frame,
+            cause,
+            clean: self.state.received_close && self.state.wrote_close,
+            duration: self.clock.age(),
+            messages_received: self.state.messages_received,
+            messages_sent: self.peer.messages_sent(),
+        };
+        let socket = self.peer.disconnect().filter(|_| !self.state.gone);
+        Left {
+            ending,
+            opened: self.state.opened,
+            session: self.session,
+            in_flight: self.in_flight,
+            socket: socket.map(|output| (self.reader, output, self.state.broken)),
+        }
     }
 }

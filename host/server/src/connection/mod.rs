@@ -3,75 +3,112 @@
 mod clock;
 mod drive;
 mod guard;
-mod io;
+mod input;
 mod rates;
+mod socket;
 
-use crate::{admission::Admission, server::Inner};
+use crate::{admission::Admission, registry::Output, server::Inner};
 use bytes::Bytes;
-use drive::Drive;
+use drive::{Died, Drive, Left};
 use futures_util::FutureExt;
+use socket::Reader;
+#[cfg(test)]
+pub(crate) use socket::Stream;
+pub(crate) use socket::{Socket, Writer};
 use socklet_core::{Call, CallError, CloseReason, Event, EventId};
-use std::{panic::AssertUnwindSafe, sync::Arc};
-use tokio::io::{AsyncRead, AsyncWrite};
-use tracing::{Instrument, error, info, info_span};
+use std::{future::poll_fn, panic::AssertUnwindSafe, pin::pin, sync::Arc, time::Duration};
+use tokio::{
+    io::AsyncReadExt,
+    time::{sleep_until, timeout},
+};
+use tracing::{error, info};
+
+/// How long a broken client may take to hear the close frame, once nothing more is sent.
+const LAST_WORDS: Duration = Duration::from_millis(500);
 
 /// Runs a connection. `buffered` is what the client sent behind its upgrade request.
-pub(crate) async fn run<S>(server: &Arc<Inner>, stream: S, buffered: Bytes, admission: Admission)
-where
-    S: AsyncRead + AsyncWrite + Unpin,
-{
-    let (tenant, route) = (&admission.route.config.tenant, &admission.route.config.name);
-    let span = info_span!("connection", id = %admission.id(), %tenant, %route);
-    live(server, stream, buffered, admission).instrument(span).await;
+///
+/// The future lives as long as the connection and is one of many: it holds little, and what only the end needs is allocated
+/// there.
+pub(crate) async fn run(server: Arc<Inner>, socket: (Reader, Writer), buffered: Bytes, admission: Box<Admission>) {
+    let Admission { route, registration, session, counted, slot, compression } = *admission;
+    server.metrics.opened.inc();
+    let (reader, writer) = socket;
+    let peer = registration.peer().clone();
+    peer.connect(writer, compression);
+    let lifeline = session.lifeline().clone();
+    let mut drive = Drive::new(&server, route, peer, session, (reader, buffered), compression);
+    {
+        let mut sleep = pin!(sleep_until(drive.next_look()));
+        let died = pin!(lifeline.died());
+        let mut died = Died::new(died);
+        let driven = poll_fn(|cx| drive.poll(cx, sleep.as_mut(), &mut died));
+        // A panic of ours must not swallow the `on-close`.
+        if AssertUnwindSafe(driven).catch_unwind().await.is_err() {
+            let event = EventId::next();
+            error!(%event, "panicked while serving a connection");
+            drive.ended_by(CloseReason::Host(event));
+        }
+    }
+    Box::pin(async move {
+        let (tenant, name) = drive.route();
+        let mut left = drive.into_end();
+        if let Some((reader, output, broken)) = left.socket.take() {
+            hang_up(reader, output, broken).await;
+        }
+        registration.end();
+        drop(slot);
+        let ending = &left.ending;
+        server.metrics.closed(ending.frame.code(), ending.cause);
+        info!(
+            id = %registration.peer().id(),
+            %tenant,
+            route = %name,
+            code = %ending.frame.code(),
+            cause = ending.cause.as_str(),
+            clean = ending.clean,
+            duration = ?ending.duration,
+            received = ending.messages_received,
+            sent = ending.messages_sent,
+            "closed"
+        );
+        tell(&server, left).await;
+        drop(registration);
+        drop(counted);
+    })
+    .await;
 }
 
-/// The connection's life: driven until it ends, then told so exactly once if it was ever opened.
-async fn live<S>(server: &Arc<Inner>, stream: S, buffered: Bytes, admission: Admission)
-where
-    S: AsyncRead + AsyncWrite + Unpin,
-{
-    let Admission { route, registration, session, counted, slot, compression } = admission;
-    let metrics = &server.metrics;
-    metrics.opened.inc();
-    let peer = registration.peer().clone();
-    let mut drive = Drive::new(server, &route, peer, session, stream, buffered, compression.as_ref());
-    // A panic of ours must not swallow the `on-close`.
-    if AssertUnwindSafe(drive.run()).catch_unwind().await.is_err() {
-        let event = EventId::next();
-        error!(%event, "panicked while serving a connection");
-        drive.ended_by(CloseReason::Host(event));
+/// Ends a socket that is still there: nothing more is sent, and what a broken client still sends is read away, since a reset
+/// would take the close frame from it (RFC 6455, section 7.1.1).
+async fn hang_up(mut reader: Reader, mut output: Box<Output>, broken: bool) {
+    let drain = async {
+        let _ = poll_fn(|cx| output.poll_shutdown(cx)).await; // a socket that is gone already is fine
+        let mut away = [0; 1024];
+        while broken && reader.read(&mut away).await.is_ok_and(|read| read > 0) {}
+    };
+    let _ = timeout(LAST_WORDS, drain).await; // whoever does not close by then is cut off
+}
+
+/// The `on-close` of a connection that was ever opened, once the call that is going on has ended: calls never overlap.
+async fn tell(server: &Inner, left: Left) {
+    let Left { ending, opened, mut session, in_flight, .. } = left;
+    if !opened {
+        return;
     }
-    let (ending, opened, mut session, in_flight) = drive.into_end();
-    registration.end();
-    drop(slot);
-    metrics.closed(ending.frame.code(), ending.cause);
-    info!(
-        code = %ending.frame.code(),
-        cause = ending.cause.as_str(),
-        clean = ending.clean,
-        duration = ?ending.duration,
-        received = ending.messages_received,
-        sent = ending.messages_sent,
-        "closed"
-    );
-    if opened {
-        if let Some(call) = in_flight {
-            // Calls never overlap. The call has its own deadlines; at the end of a drain nobody waits for it.
-            tokio::select! {
-                biased;
-                outcome = guard::outcome(call) => log_failure(&outcome.map(|_| ())),
-                () = server.force.cancelled() => {}
-            }
+    if let Some(call) = in_flight {
+        // The call has its own deadlines; at the end of a drain nobody waits for it.
+        tokio::select! {
+            biased;
+            outcome = guard::outcome(call) => log_failure(&outcome.map(|_| ())),
+            () = server.force.cancelled() => {}
         }
-        let outcome = match guard::call(&mut *session, Event::Close(ending)) {
-            Call::Done(outcome) => outcome,
-            Call::Pending(call) => guard::outcome(call).await,
-        };
-        log_failure(&outcome.map(|_| ()));
     }
-    drop(session);
-    drop(registration);
-    drop(counted);
+    let outcome = match guard::call(&mut *session, Event::Close(ending)) {
+        Call::Done(outcome) => outcome,
+        Call::Pending(call) => guard::outcome(call).await,
+    };
+    log_failure(&outcome.map(|_| ()));
 }
 
 fn log_failure(outcome: &Result<(), CallError>) {

@@ -67,8 +67,8 @@ struct Arriving {
     mask: [u8; 4],
 }
 
-/// Smaller payloads are copied: a few bytes that a plugin is busy with must not hold on to a whole read buffer.
-const COPY_BELOW: usize = 4096;
+/// Smaller payloads are copied: a few bytes that a plugin is busy with must not hold on to a whole read buffer (128 KiB).
+const COPY_BELOW: usize = 32 * 1024;
 
 /// What a fragment of a compressed message may have beside what it says: a flush.
 const FLUSH: usize = 8;
@@ -107,7 +107,7 @@ impl Decoder {
     }
 
     /// Takes bytes off `buf`, up to the end of one event. Call it until it returns none: then `buf` is empty and can be
-    /// given up, since incomplete parts are kept in here. Payloads of 4 KiB and more share the memory of `buf` where
+    /// given up, since incomplete parts are kept in here. Payloads of 32 KiB and more share the memory of `buf` where
     /// they came at once.
     ///
     /// After an error or a close frame the decoder is finished: it drops whatever comes (RFC 6455, section 1.4).
@@ -131,12 +131,6 @@ impl Decoder {
     #[cfg(test)]
     pub(crate) fn is_idle(&self) -> bool {
         self.header.is_empty() && self.frame.is_none() && self.message.is_none()
-    }
-
-    /// How many bytes of the current frame's payload are still to come; 0 between frames. Only announced, not yet paid
-    /// for: let it choose the size of a read, never reserve it whole.
-    pub(crate) fn wants(&self) -> usize {
-        self.frame.as_ref().map_or(0, |frame| frame.remaining)
     }
 
     /// The bytes that the inflater holds on to; the parts of messages that are here do not count.

@@ -6,9 +6,15 @@ use socklet_core::{CloseCode, CloseFrame, MessageRef, Opcode};
 /// A frame as it goes on the wire. Cheap to clone: one encoding serves every receiver.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct EncodedFrame {
-    header: [u8; 10],
-    header_len: u8,
+    header: FrameHeader,
     payload: Bytes,
+}
+
+/// A frame's header as it goes on the wire.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct FrameHeader {
+    bytes: [u8; 10],
+    len: u8,
 }
 
 impl EncodedFrame {
@@ -33,31 +39,12 @@ impl EncodedFrame {
 
     /// Any frame. [`OutboundFragments`](super::OutboundFragments) knows whether it is allowed.
     pub(crate) fn frame(opcode: Opcode, fin: bool, payload: Bytes) -> Self {
-        let first = bits(opcode) | if fin { 0x80 } else { 0 };
-        let mut header = [0; 10];
-        header[0] = first;
-        let header_len = match payload.len() {
-            len @ 0..=125 => {
-                header[1] = len as u8; // at most 125
-                2
-            }
-            len @ 126..=0xffff => {
-                header[1] = 126;
-                header[2..4].copy_from_slice(&(len as u16).to_be_bytes()); // at most 0xffff
-                4
-            }
-            len => {
-                header[1] = 127;
-                header[2..].copy_from_slice(&(len as u64).to_be_bytes());
-                10
-            }
-        };
-        Self { header, header_len, payload }
+        Self { header: FrameHeader::new(opcode, fin, payload.len()), payload }
     }
 
     /// The header as it goes on the wire.
     pub(crate) fn header(&self) -> &[u8] {
-        &self.header[..usize::from(self.header_len)]
+        self.header.as_bytes()
     }
 
     /// The payload, which follows the header on the wire as it is.
@@ -67,14 +54,54 @@ impl EncodedFrame {
 
     /// The size on the wire in bytes.
     pub(crate) fn len(&self) -> usize {
-        usize::from(self.header_len) + self.payload.len()
+        self.header().len() + self.payload.len()
     }
 
-    /// Appends the frame to `buf`.
-    pub(crate) fn write(&self, buf: &mut BytesMut) {
-        buf.reserve(self.len());
-        buf.put_slice(self.header());
-        buf.put_slice(&self.payload);
+    /// The opcode of the whole message that this is, if it is one.
+    pub(crate) fn whole_message(&self) -> Option<Opcode> {
+        match self.header.bytes[0] {
+            0x81 => Some(Opcode::Text),
+            0x82 => Some(Opcode::Binary),
+            _ => None,
+        }
+    }
+}
+
+// === impl FrameHeader ===
+
+impl FrameHeader {
+    /// The header of a frame whose payload has so many bytes, in as few bytes as they allow.
+    pub(crate) fn new(opcode: Opcode, fin: bool, payload: usize) -> Self {
+        let mut bytes = [0; 10];
+        bytes[0] = bits(opcode) | if fin { 0x80 } else { 0 };
+        let len = match payload {
+            0..=125 => {
+                bytes[1] = payload as u8; // at most 125
+                2
+            }
+            126..=0xffff => {
+                bytes[1] = 126;
+                bytes[2..4].copy_from_slice(&(payload as u16).to_be_bytes()); // at most 0xffff
+                4
+            }
+            _ => {
+                bytes[1] = 127;
+                bytes[2..].copy_from_slice(&(payload as u64).to_be_bytes());
+                10
+            }
+        };
+        Self { bytes, len }
+    }
+
+    /// The same for a compressed message, RFC 7692 section 6.
+    pub(crate) fn compressed(mut self) -> Self {
+        self.bytes[0] |= 0x40;
+        self
+    }
+
+    /// The header as it goes on the wire.
+    pub(crate) fn as_bytes(&self) -> &[u8] {
+        &self.bytes[..usize::from(self.len)]
     }
 }
 

@@ -19,6 +19,6 @@ mod unmask;
 mod utf8;
 
 pub(crate) use decoder::{Decoder, FrameLimits, Inbound};
-pub(crate) use encode::EncodedFrame;
+pub(crate) use encode::{EncodedFrame, FrameHeader};
 pub(crate) use error::FramingError;
 pub(crate) use outbound::OutboundFragments;

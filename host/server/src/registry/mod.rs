@@ -1,11 +1,18 @@
 //! The registry: the connections of one route, as plugins and operators reach them.
 
+mod cork;
+mod outbox;
+mod output;
 mod peer;
+mod shared;
 mod topics;
 
-use crate::{Metrics, RouteConfig, framing::EncodedFrame};
+use crate::{Metrics, RouteConfig, compression::CompressOnce, framing::EncodedFrame};
 use bytes::Bytes;
-pub(crate) use peer::Peer;
+pub(crate) use cork::Cork;
+pub(crate) use output::Output;
+pub(crate) use peer::{Noticed, Peer};
+use shared::Shared;
 use socklet_core::{
     BoxFuture, CloseFrame, CloseReason, ConnectionId, Connections, Heartbeat, MessageRef, Opcode, Principal, SendError,
     SubscribeError,
@@ -13,24 +20,25 @@ use socklet_core::{
 use std::{
     collections::HashMap,
     sync::{
-        Arc, RwLock,
-        atomic::{AtomicUsize, Ordering},
+        Arc, PoisonError, RwLock, RwLockReadGuard,
+        atomic::{AtomicU32, Ordering},
     },
 };
-use tokio::sync::watch;
 use topics::Topics;
 
 /// The connections of one route of one tenant: nothing of any other can be reached through it.
 #[derive(Debug)]
 pub struct RouteConnections {
-    peers: RwLock<HashMap<ConnectionId, Arc<Peer>>>,
-    open: Arc<AtomicUsize>,
+    peers: RwLock<ById>,
+    shared: Arc<Shared>,
     topics: Topics,
-    heartbeat: watch::Sender<Heartbeat>,
-    max_queued: usize,
+    heartbeat: RwLock<Heartbeat>,
+    /// How often the heartbeat was changed.
+    heartbeats: AtomicU32,
     max_connections: usize,
-    metrics: Metrics,
 }
+
+type ById = HashMap<ConnectionId, Arc<Peer>>;
 
 /// A connection's place in the registry, from before `on-upgrade` to after `on-close`.
 #[derive(Debug)]
@@ -46,12 +54,11 @@ impl RouteConnections {
     pub fn new(route: &RouteConfig, metrics: &Metrics) -> Self {
         Self {
             peers: RwLock::default(),
-            open: Arc::default(),
+            shared: Arc::new(Shared::new(route, metrics)),
             topics: Topics::default(),
-            heartbeat: watch::Sender::new(route.heartbeat.clone()),
-            max_queued: route.limits.send_queue_max_bytes,
+            heartbeat: RwLock::new(route.heartbeat.clone()),
+            heartbeats: AtomicU32::new(0),
             max_connections: route.limits.max_connections.unwrap_or(usize::MAX),
-            metrics: metrics.clone(),
         }
     }
 
@@ -60,57 +67,68 @@ impl RouteConnections {
         self: &Arc<Self>,
         id: ConnectionId,
         principal: Option<Arc<Principal>>,
+        cork: Arc<Cork>,
     ) -> Option<Registration> {
         let mut peers = self.peers.write().expect("nothing panics while it holds the lock");
         if peers.len() >= self.max_connections {
             return None;
         }
-        let peer = Arc::new(Peer::new(id, principal, self.max_queued, self.open.clone(), self.metrics.clone()));
+        let peer = Arc::new(Peer::new(id, principal, self.shared.clone(), cork));
         peers.insert(id, peer.clone());
         Some(Registration { peer, route: self.clone() })
     }
 
-    /// Follows changes of the heartbeat.
-    pub(crate) fn watch_heartbeat(&self) -> watch::Receiver<Heartbeat> {
-        self.heartbeat.subscribe()
+    /// How often the heartbeat was changed. Whoever it concerns is woken by a change.
+    pub(crate) fn heartbeats(&self) -> u32 {
+        self.heartbeats.load(Ordering::Acquire)
     }
 
     /// Everybody, also those who are opening or closing.
     pub(crate) fn peers(&self) -> Vec<Arc<Peer>> {
-        self.peers.read().expect("nothing panics while it holds the lock").values().cloned().collect()
+        self.read().values().cloned().collect()
     }
 
     fn find(&self, id: ConnectionId) -> Option<Arc<Peer>> {
-        self.peers.read().expect("nothing panics while it holds the lock").get(&id).cloned()
+        self.read().get(&id).cloned()
+    }
+
+    fn read(&self) -> RwLockReadGuard<'_, ById> {
+        self.peers.read().expect("nothing panics while it holds the lock")
     }
 
     /// Encodes once, queues for each. Returns how many accepted.
-    fn fan_out(&self, peers: Vec<Arc<Peer>>, message: MessageRef<'_>, but: Option<ConnectionId>) -> u64 {
+    fn fan_out<'a>(
+        &self,
+        peers: impl Iterator<Item = &'a Arc<Peer>>,
+        message: MessageRef<'_>,
+        but: Option<ConnectionId>,
+    ) -> u64 {
         let frame = EncodedFrame::message(message);
-        let opcode = message.opcode();
-        let to = peers.iter().filter(|peer| Some(peer.id()) != but);
-        to.filter(|peer| peer.send(opcode, frame.clone()).is_ok()).count() as u64
+        let once = self.shared.compresses.then(Arc::<CompressOnce>::default);
+        let to = peers.filter(|peer| Some(peer.id()) != but);
+        let accepted = to.filter(|peer| peer.send_shared(&frame, once.as_ref()).is_ok()).count() as u64;
+        self.shared.metrics.messages_sent(message.opcode(), accepted);
+        accepted
     }
 }
 
 impl Connections for RouteConnections {
     fn ids(&self) -> Vec<ConnectionId> {
-        let mut ids: Vec<_> = self.peers().iter().filter(|peer| peer.is_open()).map(|peer| peer.id()).collect();
+        let mut ids: Vec<_> = self.read().values().filter(|peer| peer.is_open()).map(|peer| peer.id()).collect();
         ids.sort_unstable();
         ids
     }
 
     fn count(&self) -> usize {
-        self.open.load(Ordering::Relaxed)
+        self.shared.open.load(Ordering::Relaxed)
     }
 
     fn send(&self, to: ConnectionId, message: MessageRef<'_>) -> Result<(), SendError> {
-        let peer = self.find(to).ok_or(SendError::Unknown)?;
-        peer.send(message.opcode(), EncodedFrame::message(message))
+        self.find(to).ok_or(SendError::Unknown)?.send(message)
     }
 
     fn send_all(&self, message: MessageRef<'_>, but: Option<ConnectionId>) -> u64 {
-        self.fan_out(self.peers(), message, but)
+        self.fan_out(self.read().values(), message, but)
     }
 
     fn send_frame(&self, to: ConnectionId, opcode: Opcode, fin: bool, payload: &[u8]) -> Result<(), SendError> {
@@ -121,14 +139,14 @@ impl Connections for RouteConnections {
         let peer = self.find(connection);
         Box::pin(async move {
             match peer {
-                Some(peer) => peer.flush().await,
+                Some(peer) => peer.flushed().await,
                 None => Err(SendError::Unknown),
             }
         })
     }
 
     fn queued(&self, connection: ConnectionId) -> u64 {
-        self.find(connection).map_or(0, |peer| peer.queued())
+        self.find(connection).map_or(0, |peer| peer.queued() as u64)
     }
 
     fn close(&self, connection: ConnectionId, frame: CloseFrame) -> Result<(), SendError> {
@@ -159,26 +177,33 @@ impl Connections for RouteConnections {
     }
 
     fn publish(&self, topic: &str, message: MessageRef<'_>, but: Option<ConnectionId>) -> u64 {
-        self.fan_out(self.topics.subscribers(topic), message, but)
+        self.topics.with_subscribers(topic, |peers| self.fan_out(peers, message, but))
     }
 
     fn subscribers(&self, topic: &str) -> Vec<ConnectionId> {
-        let peers = self.topics.subscribers(topic);
-        let mut ids: Vec<_> = peers.iter().filter(|peer| peer.is_open()).map(|peer| peer.id()).collect();
+        let mut ids: Vec<_> = self
+            .topics
+            .with_subscribers(topic, |peers| peers.filter(|peer| peer.is_open()).map(|peer| peer.id()).collect());
         ids.sort_unstable();
         ids
     }
 
     fn heartbeat(&self) -> Heartbeat {
-        self.heartbeat.borrow().clone()
+        self.heartbeat.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     fn set_heartbeat(&self, heartbeat: Heartbeat) {
-        self.heartbeat.send_if_modified(|current| {
-            let changed = *current != heartbeat;
+        {
+            let mut current = self.heartbeat.write().unwrap_or_else(PoisonError::into_inner);
+            if *current == heartbeat {
+                return;
+            }
             *current = heartbeat;
-            changed
-        });
+            self.heartbeats.fetch_add(1, Ordering::Release);
+        }
+        for peer in self.peers() {
+            peer.look();
+        }
     }
 }
 

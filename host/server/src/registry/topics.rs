@@ -3,14 +3,14 @@
 use super::peer::{MAX_TOPICS, Peer};
 use socklet_core::{ConnectionId, SubscribeError};
 use std::{
-    collections::HashMap,
-    sync::{Arc, Mutex, MutexGuard},
+    collections::{HashMap, hash_map::Values},
+    sync::{Arc, RwLock, RwLockWriteGuard},
 };
 
 /// The topics of a route. A topic is there as long as it has a subscriber.
 #[derive(Debug, Default)]
 pub(super) struct Topics {
-    topics: Mutex<ByName>,
+    topics: RwLock<ByName>,
 }
 
 type ByName = HashMap<Arc<str>, HashMap<ConnectionId, Arc<Peer>>>;
@@ -23,7 +23,7 @@ impl Topics {
         if !matches!(topic.len(), 1..=255) {
             return Err(SubscribeError::Name);
         }
-        let mut topics = self.lock();
+        let mut topics = self.write();
         peer.with_topics(|of_peer, open| {
             if !open {
                 return Err(SubscribeError::Unknown);
@@ -43,26 +43,31 @@ impl Topics {
 
     /// Takes a connection out of a topic.
     pub(super) fn unsubscribe(&self, peer: &Peer, topic: &str) {
-        let mut topics = self.lock();
+        let mut topics = self.write();
         peer.with_topics(|of_peer, _| of_peer.retain(|name| **name != *topic));
         remove(&mut topics, topic, peer.id());
     }
 
     /// Takes a connection out of all its topics.
     pub(super) fn leave(&self, peer: &Peer) {
-        let mut topics = self.lock();
+        let mut topics = self.write();
         for name in peer.with_topics(|of_peer, _| std::mem::take(of_peer)) {
             remove(&mut topics, &name, peer.id());
         }
     }
 
-    /// The subscribers of a topic.
-    pub(super) fn subscribers(&self, topic: &str) -> Vec<Arc<Peer>> {
-        self.lock().get(topic).map(|peers| peers.values().cloned().collect()).unwrap_or_default()
+    /// Does something with the subscribers of a topic; nothing that takes this lock again.
+    pub(super) fn with_subscribers<T: Default>(
+        &self,
+        topic: &str,
+        work: impl FnOnce(Values<'_, ConnectionId, Arc<Peer>>) -> T,
+    ) -> T {
+        let topics = self.topics.read().expect("nothing panics while it holds the lock");
+        topics.get(topic).map(|peers| work(peers.values())).unwrap_or_default()
     }
 
-    fn lock(&self) -> MutexGuard<'_, ByName> {
-        self.topics.lock().expect("nothing panics while it holds the lock")
+    fn write(&self) -> RwLockWriteGuard<'_, ByName> {
+        self.topics.write().expect("nothing panics while it holds the lock")
     }
 }
 

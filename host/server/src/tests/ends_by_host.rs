@@ -126,6 +126,10 @@ async fn a_client_whose_queue_is_full() {
     .limits(|limits| limits.send_queue_max_bytes = 5000)
     .start();
     let mut client = stuck(&host).await;
+    // What the socket was given before is written.
+    for _ in 0..5 {
+        assert_eq!(client.next_text().await.len(), 900);
+    }
     assert_eq!(client.is_closed().await, (1013, "reading too slowly".to_owned()));
     let ending = host.ending().await;
     assert_eq!(summary(&ending), (1013, Cause::SlowConsumer, true));

@@ -8,9 +8,7 @@ async fn fragments_with_control_frames_between() {
     let host = Setup::new(|_, _| done()).start();
     let mut client = host.connect().await;
     let id = host.connections.ids()[0];
-    let send = |opcode, fin, payload: &[u8]| {
-        host.connections.send_frame(id, opcode, fin, payload)
-    };
+    let send = |opcode, fin, payload: &[u8]| host.connections.send_frame(id, opcode, fin, payload);
     for (opcode, fin, payload, result) in [
         (Opcode::Continuation, true, &b"of nothing"[..], Err(SendError::Invalid)),
         (Opcode::Close, true, b"", Err(SendError::Invalid)),

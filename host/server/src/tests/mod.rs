@@ -19,5 +19,6 @@ mod metrics;
 mod outbox;
 mod quotas;
 mod record;
+mod slow_consumers;
 mod sockets;
 mod topics;

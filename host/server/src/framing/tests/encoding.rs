@@ -23,10 +23,7 @@ fn headers() {
         let frame = EncodedFrame::frame(opcode, fin, payload.clone());
         assert_eq!(frame.header(), expected, "{opcode:?} {len}");
         assert_eq!(frame.payload(), &payload);
-        let mut wire = BytesMut::from(&b"before"[..]);
-        frame.write(&mut wire);
-        assert_eq!(&wire[..], [b"before", expected, &payload].concat());
-        assert_eq!(frame.len(), wire.len() - 6);
+        assert_eq!(frame.len(), expected.len() + payload.len());
     }
 }
 
@@ -54,8 +51,7 @@ fn close_frames() {
         (CloseFrame::no_status(), b"\x88\x00".to_vec()),
         (CloseFrame::abnormal(), b"\x88\x00".to_vec()),
     ] {
-        let mut wire = BytesMut::new();
-        EncodedFrame::close(&frame).write(&mut wire);
-        assert_eq!(wire, expected, "{frame:?}");
+        let encoded = EncodedFrame::close(&frame);
+        assert_eq!([encoded.header(), encoded.payload()].concat(), expected, "{frame:?}");
     }
 }

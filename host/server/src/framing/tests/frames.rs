@@ -52,7 +52,7 @@ fn run<'a>(
 }
 
 fn plain() -> Vec<u8> {
-    let long = vec![b'x'; 5000];
+    let long = vec![b'x'; 50_000];
     [
         frame(0x01, b"He"),
         frame(0x89, b"ping"),
@@ -80,7 +80,7 @@ fn every_frame_is_handed_out_and_processed_to_the_same() {
             (Opcode::Ping, true, 4),
             (Opcode::Continuation, false, 0),
             (Opcode::Continuation, true, 3),
-            (Opcode::Binary, true, 5000),
+            (Opcode::Binary, true, 50_000),
             (Opcode::Pong, true, 4),
             (Opcode::Text, true, 0),
             (Opcode::Close, true, 5),
@@ -186,7 +186,7 @@ fn a_compressed_message_alone_is_dropped_without_a_look() {
 #[test]
 fn a_large_frame_is_not_copied_where_it_came_at_once() {
     let mut buf = BytesMut::with_capacity(70_000);
-    buf.extend_from_slice(&frame(0x82, &[7; 5000]));
+    buf.extend_from_slice(&frame(0x82, &[7; 50_000]));
     let memory = buf.as_ptr_range();
     let mut decoder = Decoder::new(LIMITS).with_frames();
     let Ok(Some(Inbound::Frame(frame))) = decoder.decode(&mut buf) else { panic!("no frame") };

@@ -3,7 +3,7 @@
 use super::{Client, Fake, Guest, Log, MS, behavior::FakeBehavior};
 use crate::{
     Bind, ConnectionLimits, ListenerConfig, Metrics, Origins, PathPattern, Route, RouteConfig, RouteConnections,
-    Routes, Server, ServerConfig, listener::Origin,
+    Routes, Server, ServerConfig, connection::Stream, listener::Origin, workers::Threads,
 };
 use prometheus_client::{encoding::text::encode, registry::Registry};
 use socklet_core::{Authenticator, Behavior, Call, Connections, Ending, Event, Lifeline};
@@ -107,7 +107,7 @@ impl Setup {
             Route::new(route.config, connections, route.authenticators, fake)
         };
         let routes = Routes::new(self.routes.into_iter().map(route).collect()).unwrap();
-        let server = Server::new(self.server, routes, metrics);
+        let server = Server::on(Threads::here(), self.server, routes, metrics);
         Host { server, connections: of_route[0].clone(), of_route, log, lifeline, registry }
     }
 }
@@ -139,7 +139,7 @@ impl Host {
         let origin = Origin { listener: "public".parse().unwrap(), local: "192.0.2.1:80".to_owned(), client };
         let permit = Arc::new(Semaphore::new(1)).try_acquire_owned().unwrap();
         let slot = self.server.inner.slot(&origin, permit);
-        self.server.inner.clone().start_stream(stream, origin, slot);
+        self.server.inner.clone().start_stream(Stream(stream), origin, slot);
     }
 
     /// A WebSocket connection to `/`.
