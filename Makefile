@@ -14,8 +14,9 @@ WASM := --locked --release --target wasm32-wasip2
 IN_PLUGINS := --manifest-path plugins/Cargo.toml --target-dir plugins/target
 IN_GUESTS := --manifest-path tests/guests/Cargo.toml --target-dir tests/guests/target
 IN_BENCH := --manifest-path tests/bench/Cargo.toml --target-dir tests/bench/target
+BENCH := tests/bench/target/release/bench
 
-.PHONY: help run build plugins guests test bench-build lint fmt clean \
+.PHONY: help run build plugins guests test bench bench-quick bench-docs bench-build lint fmt clean \
 	setup setup-rust setup-system setup-python setup-node setup-autobahn
 
 help: ## List the targets
@@ -36,25 +37,40 @@ guests: setup-rust ## Build the components that the tests run
 test: setup plugins guests ## Install what is missing and run every test
 	cargo test --workspace --locked --no-fail-fast
 	cargo test $(IN_PLUGINS) --workspace --locked --no-fail-fast
+	cargo test $(IN_BENCH) --package bench --locked --no-fail-fast
 	@if [ -e $(TOOLS)/autobahn.skipped ]; then echo "!!! SKIPPED: Autobahn test suite: $$(cat $(TOOLS)/autobahn.skipped)"; fi
 
-bench-build: setup-rust plugins guests ## Build what `make bench` measures, and what measures it
-	cargo build --release --locked --package socklet
-	cargo build $(IN_BENCH) --release --locked
-	cargo build $(IN_BENCH) --profile guest --target wasm32-wasip2 --locked --package broadcast
+bench: bench-build ## Measure Socklet beside native servers, a quarter of an hour on a quiet machine
+	$(BENCH) run --mode full
+
+bench-quick: bench-build ## Measure what there are targets for, in less than three minutes
+	$(BENCH) run --mode quick
+
+bench-docs: ## Put the results of the last `make bench` into host/docs/performance.md
+	$(BENCH) report --write tests/bench/results/full.json
+
+bench-build: setup-rust setup-node plugins guests ## Build what `make bench` measures, and what measures it
+	@tests/setup/system.sh strace || echo "without strace no system calls are counted"
+	cargo build --release --locked --package socklet --target-dir target
+	cargo build $(IN_BENCH) --locked --release
+	cargo build $(IN_BENCH) --locked --profile guest --target wasm32-wasip2 --package broadcast
 
 lint: setup-rust ## Check formatting and lints, warnings are errors
 	cargo fmt --all --check
 	cargo fmt --all --check --manifest-path plugins/Cargo.toml
 	cargo fmt --all --check --manifest-path tests/guests/Cargo.toml
+	cargo fmt --all --check --manifest-path tests/bench/Cargo.toml
 	cargo clippy --workspace --all-targets --locked -- -D warnings
 	cargo clippy $(IN_PLUGINS) $(WASM) --workspace --all-targets -- -D warnings
 	cargo clippy $(IN_GUESTS) $(WASM) --all-targets -- -D warnings
+	cargo clippy $(IN_BENCH) --all-targets --locked -- -D warnings
+	cargo clippy $(IN_BENCH) --profile guest --target wasm32-wasip2 --package broadcast --locked -- -D warnings
 
 fmt: setup-rust ## Format all Rust code
 	cargo fmt --all
 	cargo fmt --all --manifest-path plugins/Cargo.toml
 	cargo fmt --all --manifest-path tests/guests/Cargo.toml
+	cargo fmt --all --manifest-path tests/bench/Cargo.toml
 
 clean: ## Remove what was built and what `make setup` put into this clone
 	rm -rf target plugins/target tests/bench/target tests/guests/target tests/clients/node_modules $(TOOLS)

@@ -62,9 +62,8 @@ pub(crate) struct Ab {
 
 /// Measures servers under one load.
 pub(crate) fn cell(options: &Cell) -> anyhow::Result<()> {
-    let release = config::root().join("target/release/socklet");
-    let socklet = options.socklet.as_ref().unwrap_or(&release);
-    let subjects = options.servers.iter().map(|name| Subject::named(name, socklet));
+    let socklet = options.socklet.clone().unwrap_or_else(config::release);
+    let subjects = options.servers.iter().map(|name| Subject::named(name, &socklet));
     compare(&subjects.collect::<anyhow::Result<Vec<_>>>()?, &options.load)
 }
 
@@ -87,8 +86,8 @@ fn compare(subjects: &[Subject], load: &LoadOptions) -> anyhow::Result<()> {
         "", "CPU ns/msg", "messages/s", "p50 us", "p99 us", "server", "client"
     );
     let costs = |turns: &[Measured]| turns.iter().map(Measured::cost).collect::<Vec<_>>();
-    let first = costs(&measured[0]);
-    for (subject, turns) in subjects.iter().zip(&measured) {
+    let first = costs(&measured[0].0);
+    for (subject, (turns, _)) in subjects.iter().zip(&measured) {
         let middle = |of: fn(&Measured) -> f64| median(&turns.iter().map(of).collect::<Vec<_>>());
         let Interval { median: ratio, low, high } = Interval::of(&ratios(&costs(turns), &first));
         println!(

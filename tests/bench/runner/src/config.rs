@@ -19,6 +19,7 @@ pub(crate) enum Wanted {
 pub(crate) const NAMES: &[&str] = &["socklet-shared", "socklet-connection", "socklet-auth"];
 
 const STOCK: &str = "plugins/target/wasm32-wasip2/release";
+const GUESTS: &str = "tests/guests/target/wasm32-wasip2/release/examples";
 const GUEST: &str = "tests/bench/target/wasm32-wasip2/guest";
 
 // === impl Wanted ===
@@ -40,32 +41,57 @@ pub(crate) fn root() -> &'static Path {
     bench.ancestors().nth(3).unwrap_or(bench)
 }
 
-/// A configuration whose one route is `/`. Limits are raised where a load would meet them, and heartbeats stay out of the way.
+/// The release build of Socklet.
+pub(crate) fn release() -> PathBuf {
+    root().join("target/release/socklet")
+}
+
+/// A configuration whose one route is `/`. Limits are raised where a load would meet them.
 pub(crate) fn text(wanted: Wanted, kind: Kind) -> anyhow::Result<String> {
     let behavior = match kind {
-        Kind::Fanout => component(GUEST, "broadcast.wasm", "make bench")?,
+        Kind::Fanout => component(GUEST, "broadcast.wasm", "make bench-build")?,
         _ => component(STOCK, "echo.wasm", "make plugins")?,
     };
-    let instance = if wanted == Wanted::Connection { "connection" } else { "shared" };
-    let mut text = format!(
+    let (instance, instances) = match wanted {
+        Wanted::Connection => ("connection", 19_000),
+        Wanted::Shared | Wanted::Authenticated => ("shared", 1_000),
+    };
+    let mut text = common(instances);
+    text += &plugin("behavior", &behavior);
+    text += &format!("[[route]]\npath = '/'\nbehavior = 'behavior'\ninstance = '{instance}'\n");
+    if wanted == Wanted::Authenticated {
+        text += "authenticators = ['addresses']\n";
+        text += &plugin("addresses", &component(STOCK, "ip_auth.wasm", "make plugins")?);
+        text += "[plugin.addresses.settings]\nnetworks = { '127.0.0.0/8' = 'local' }\n";
+    }
+    Ok(text)
+}
+
+/// A quiet route `/`, and a route `/loops` whose plugin computes for ever on the text `spin`.
+pub(crate) fn neighbor(instance: &str) -> anyhow::Result<String> {
+    let mut text = common(1_000);
+    text += &plugin("quiet", &component(STOCK, "echo.wasm", "make plugins")?);
+    text += &plugin("loops", &component(GUESTS, "spin_message.wasm", "make guests")?);
+    text += "timeout = '1h'\nwait_timeout = '1h'\n";
+    text += &format!("[[route]]\npath = '/'\nbehavior = 'quiet'\ninstance = '{instance}'\n");
+    text += "[[route]]\npath = '/loops'\nbehavior = 'loops'\n";
+    Ok(text)
+}
+
+/// What every configuration has. Heartbeats stay out of the way.
+fn common(instances: u32) -> String {
+    format!(
         "[[listener]]\nbind = '127.0.0.1:0'\n\
          [limits]\nmax_connections = 19000\nmax_message_size = '64KiB'\nsend_queue_max_bytes = '8MiB'\n\
          [heartbeat]\ninterval = '1d'\n\
          [log]\nlevel = 'error'\n\
-         [engine]\ncache_dir = '{}'\nmax_instances = {}\n\
-         [plugin.behavior]\nsource = 'file:{}'\n\
-         [[route]]\npath = '/'\nbehavior = 'behavior'\ninstance = '{instance}'\n",
+         [engine]\ncache_dir = '{}'\nmax_instances = {instances}\n",
         root().join("tests/bench/target/compiled").display(),
-        if wanted == Wanted::Connection { 19_000 } else { 1_000 },
-        behavior.display(),
-    );
-    if wanted == Wanted::Authenticated {
-        let authenticator = component(STOCK, "ip_auth.wasm", "make plugins")?;
-        text.push_str("authenticators = ['addresses']\n");
-        text.push_str(&format!("[plugin.addresses]\nsource = 'file:{}'\n", authenticator.display()));
-        text.push_str("[plugin.addresses.settings]\nnetworks = { '127.0.0.0/8' = 'local' }\n");
-    }
-    Ok(text)
+    )
+}
+
+fn plugin(name: &str, file: &Path) -> String {
+    format!("[plugin.{name}]\nsource = 'file:{}'\n", file.display())
 }
 
 fn component(folder: &str, file: &str, command: &str) -> anyhow::Result<PathBuf> {

@@ -1,6 +1,7 @@
 //! Child processes: bound to a core, heard line by line with a deadline, ended when they are dropped.
 
 use anyhow::{Context, bail};
+use rustix::process::{Pid, Signal, kill_process};
 use std::{
     ffi::OsStr,
     fs::{self, File},
@@ -97,6 +98,27 @@ impl Process {
         self.child.id()
     }
 
+    pub(crate) fn signal(&self, signal: Signal) -> anyhow::Result<()> {
+        let id = i32::try_from(self.id()).ok().and_then(Pid::from_raw).context("a process has an id")?;
+        kill_process(id, signal).with_context(|| self.report("ended"))
+    }
+
+    pub(crate) fn has_ended(&mut self) -> anyhow::Result<bool> {
+        Ok(self.child.try_wait()?.is_some())
+    }
+
+    /// Waits until it ends.
+    pub(crate) fn end(&mut self, patience: Duration) -> anyhow::Result<()> {
+        let until = Instant::now() + patience;
+        while self.child.try_wait()?.is_none() {
+            pause(LOOK)?;
+            if Instant::now() > until {
+                bail!(self.report("does not end"));
+            }
+        }
+        Ok(())
+    }
+
     /// Writes a line to its standard input.
     pub(crate) fn tell(&mut self, line: &str) -> anyhow::Result<()> {
         let Some(input) = &mut self.input else { bail!("{} does not listen", self.name) };
@@ -121,10 +143,13 @@ impl Process {
     }
 
     /// What happened, with what it wrote to its standard error output.
-    fn report(&self, what: &str) -> String {
+    pub(crate) fn report(&self, what: &str) -> String {
         let errors = fs::read(self.errors.path()).unwrap_or_default();
         let tail = &errors[errors.len().saturating_sub(SHOWN)..];
-        format!("{} {what}; its errors: {}", self.name, String::from_utf8_lossy(tail).trim())
+        match String::from_utf8_lossy(tail).trim() {
+            "" => format!("{} {what}", self.name),
+            tail => format!("{} {what} and wrote: {tail}", self.name),
+        }
     }
 }
 

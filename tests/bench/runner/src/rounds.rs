@@ -7,6 +7,7 @@ use crate::{
     server::{Server, Subject},
     wire::Measured,
 };
+use anyhow::Context;
 use std::{net::Ipv4Addr, time::Duration};
 
 const WARM_UP: Duration = Duration::from_millis(300);
@@ -38,11 +39,19 @@ pub(crate) struct Pair {
 
 impl Pair {
     /// Starts both and opens the connections.
-    pub(crate) fn start(subject: &Subject, work: &Work) -> anyhow::Result<Self> {
+    ///
+    /// `number` tells pairs apart: each has an address of its own, with ports enough for all its connections.
+    pub(crate) fn start(subject: &Subject, work: &Work, number: u8) -> anyhow::Result<Self> {
         let server = subject.start(work.kind)?;
-        let mut client = Client::start(&work.options(&server, Ipv4Addr::LOCALHOST))?;
-        client.open(work.connections)?;
-        Ok(Self { client, server })
+        let mut client = Client::start(&work.options(&server, Ipv4Addr::new(127, 0, 0, 2 + number)))?;
+        let opened = client.open(work.connections);
+        let mut pair = Self { client, server };
+        opened.with_context(|| pair.server.state(&subject.name))?;
+        Ok(pair)
+    }
+
+    fn turn(&mut self, subject: &Subject, time: Duration) -> anyhow::Result<Measured> {
+        self.client.turn(time).with_context(|| self.server.state(&subject.name))
     }
 }
 
@@ -65,17 +74,17 @@ impl Work {
     }
 }
 
-/// Measures subjects; for each, one entry a round. `progress` hears of every turn.
+/// Measures subjects: for each, one entry a round, and the pair, still open. `progress` hears of every turn.
 pub(crate) fn run(
     subjects: &[Subject],
     work: &Work,
     schedule: Schedule,
     mut progress: impl FnMut(usize, &Subject),
-) -> anyhow::Result<Vec<Vec<Measured>>> {
-    let start = |subject| Pair::start(subject, work);
-    let mut pairs = subjects.iter().map(start).collect::<anyhow::Result<Vec<_>>>()?;
-    for pair in &mut pairs {
-        pair.client.turn(WARM_UP)?;
+) -> anyhow::Result<Vec<(Vec<Measured>, Pair)>> {
+    let start = |(number, subject)| Pair::start(subject, work, number);
+    let mut pairs = (0..).zip(subjects).map(start).collect::<anyhow::Result<Vec<_>>>()?;
+    for (pair, subject) in pairs.iter_mut().zip(subjects) {
+        pair.turn(subject, WARM_UP)?;
     }
     let mut measured = vec![Vec::new(); subjects.len()];
     for round in 0..schedule.rounds {
@@ -86,8 +95,8 @@ pub(crate) fn run(
         for index in order {
             check_stop()?;
             progress(round, &subjects[index]);
-            measured[index].push(pairs[index].client.turn(schedule.turn)?);
+            measured[index].push(pairs[index].turn(&subjects[index], schedule.turn)?);
         }
     }
-    Ok(measured)
+    Ok(measured.into_iter().zip(pairs).collect())
 }

@@ -15,6 +15,13 @@ pub(crate) fn blocks(bytes: usize, depth: usize) -> Vec<Block> {
     (0..VARIANTS).map(|variant| block(bytes, depth, variant)).collect()
 }
 
+/// One masked text.
+pub(crate) fn request(text: &str) -> Vec<u8> {
+    let mut frame = Vec::new();
+    mask(&mut frame, text.as_bytes(), [0x12, 0x34, 0x56, 0x78]);
+    frame
+}
+
 /// The variant of a connection's block in one of its turns.
 pub(crate) fn variant(connection: usize, turn: u64) -> usize {
     (connection.wrapping_add(turn as usize)) % VARIANTS
@@ -25,13 +32,17 @@ fn block(bytes: usize, depth: usize, variant: usize) -> Block {
     for place in 0..depth {
         let text = text(bytes, place, variant);
         let key = [0x12 ^ place as u8, 0x34, 0x56 ^ variant as u8, 0x78];
-        head(&mut block.request, text.len(), 0x80);
-        block.request.extend(key);
-        block.request.extend(text.iter().zip(key.iter().cycle()).map(|(byte, key)| byte ^ key));
+        mask(&mut block.request, &text, key);
         head(&mut block.answer, text.len(), 0);
         block.answer.extend(text);
     }
     block
+}
+
+fn mask(frame: &mut Vec<u8>, text: &[u8], key: [u8; 4]) {
+    head(frame, text.len(), 0x80);
+    frame.extend(key);
+    frame.extend(text.iter().zip(key.iter().cycle()).map(|(byte, key)| byte ^ key));
 }
 
 /// Letters, of which no two messages of a block and no two variants have the same.

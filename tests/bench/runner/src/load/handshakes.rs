@@ -1,10 +1,6 @@
 //! Opens connections and ends them at once, several at a time.
 
-use super::{
-    engine::Turn,
-    histogram::Histogram,
-    open::{Target, abort},
-};
+use super::{engine::Turn, histogram::Histogram, open::Target};
 use anyhow::{Context, bail, ensure};
 use rustix::{
     event::epoll,
@@ -105,9 +101,7 @@ impl Handshakes {
             "no upgrade: {head}"
         );
         let since = attempt.since;
-        if let Some(attempt) = self.clients[index].take() {
-            abort(attempt.stream)?;
-        }
+        self.clients[index] = None;
         Ok(Some(since))
     }
 }

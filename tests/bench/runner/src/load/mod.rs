@@ -4,10 +4,10 @@
 //! with its input.
 
 mod engine;
-mod frames;
+pub(crate) mod frames;
 mod handshakes;
 mod histogram;
-mod open;
+pub(crate) mod open;
 
 use crate::{
     cpu,
@@ -23,6 +23,7 @@ use rustix::{
     fd::AsFd,
     io::Errno,
 };
+use serde::{Deserialize, Serialize};
 use std::{
     io::{BufRead, Write, stdin, stdout},
     net::{Ipv4Addr, SocketAddr},
@@ -32,7 +33,7 @@ use std::{
 const EVENTS: usize = 512;
 
 /// What a load does.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, Serialize, ValueEnum)]
 pub(crate) enum Kind {
     /// Every connection sends again when its messages are back.
     Echo,

@@ -78,11 +78,8 @@ impl Target {
         let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
         socket.bind(&SocketAddr::from((self.from, 0)).into())?;
         socket.set_tcp_nodelay(true)?;
+        // However it ends, its port is free again at once.
+        socket.set_linger(Some(Duration::ZERO))?;
         Ok(socket)
     }
-}
-
-/// Ends a connection at once, so that its port is free again.
-pub(crate) fn abort(stream: TcpStream) -> io::Result<()> {
-    Socket::from(stream).set_linger(Some(Duration::ZERO))
 }
