@@ -123,3 +123,36 @@ pub(crate) fn fresh_instance(report: &Report) -> Option<Interval> {
     let more: Vec<f64> = with.iter().zip(&without).map(|(with, without)| with - without).collect();
     Some(Interval::of(&more))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::{Mode, Plan};
+
+    #[test]
+    fn both_modes_measure_what_there_are_targets_for() {
+        for mode in [Mode::Quick, Mode::Full] {
+            let plan = Plan::new(mode);
+            for target in TARGETS {
+                let name = match target.what {
+                    What::Echo(bytes, connections, depth) => echo_name((bytes, connections, depth)),
+                    What::Fanout(receivers, burst) => fanout_name(receivers, burst),
+                    What::Handshake => HANDSHAKES.to_owned(),
+                    What::Memory => {
+                        assert!(plan.memory.contains(&target.server), "{target:?}");
+                        continue;
+                    }
+                    What::Neighbor => {
+                        assert!(plan.quiet.iter().any(|instance| target.server.ends_with(instance)), "{target:?}");
+                        continue;
+                    }
+                };
+                let cell = plan.cells.iter().find(|cell| cell.name == name).unwrap();
+                assert!(
+                    [target.server, target.against].iter().all(|server| cell.servers.contains(server)),
+                    "{target:?}"
+                );
+            }
+        }
+    }
+}

@@ -8,6 +8,8 @@ pub(crate) mod frames;
 mod handshakes;
 mod histogram;
 pub(crate) mod open;
+#[cfg(test)]
+mod tests;
 
 use crate::{
     cpu,
