@@ -8,6 +8,9 @@ SHELL := bash
 # What `make run` serves; override with `make run CONFIG=my.toml`.
 CONFIG ?= plugins/demo/socklet.toml
 
+# How long `make fuzz` runs each target.
+FUZZ_SECONDS ?= 60
+
 TOOLS := .tools
 WASM := --locked --release --target wasm32-wasip2
 # Always inside the clone, where the host looks for the components: --target-dir wins over CARGO_TARGET_DIR.
@@ -16,8 +19,8 @@ IN_GUESTS := --manifest-path tests/guests/Cargo.toml --target-dir tests/guests/t
 IN_BENCH := --manifest-path tests/bench/Cargo.toml --target-dir tests/bench/target
 BENCH := tests/bench/target/release/bench
 
-.PHONY: help run build plugins guests test bench bench-quick bench-docs bench-build lint fmt clean \
-	setup setup-rust setup-system setup-python setup-node setup-autobahn
+.PHONY: help run build plugins guests test bench bench-quick bench-docs bench-build fuzz lint fmt clean \
+	setup setup-rust setup-system setup-python setup-node setup-autobahn setup-fuzz
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -55,6 +58,13 @@ bench-build: setup-rust setup-node plugins guests ## Build what `make bench` mea
 	cargo build $(IN_BENCH) --locked --release
 	cargo build $(IN_BENCH) --locked --profile guest --target wasm32-wasip2 --package broadcast
 
+fuzz: setup-fuzz ## Fuzz the framing and inflating, each for FUZZ_SECONDS
+	@for target in framing inflate; do \
+		mkdir -p tests/fuzz/corpus/$$target; \
+		PATH="$(CURDIR)/$(TOOLS)/fuzz/bin:$$PATH" cargo +nightly fuzz run --fuzz-dir tests/fuzz $$target \
+			tests/fuzz/corpus/$$target tests/fuzz/seeds/$$target -- -max_total_time=$(FUZZ_SECONDS) -print_final_stats=1; \
+	done
+
 lint: setup-rust ## Check formatting and lints, warnings are errors
 	cargo fmt --all --check
 	cargo fmt --all --check --manifest-path plugins/Cargo.toml
@@ -85,9 +95,14 @@ setup-rust:
 setup-system:
 	@tests/setup/system.sh cc chromium fonts node npm venv
 
+setup-fuzz: $(TOOLS)/fuzz.stamp
 setup-python: $(TOOLS)/python.stamp
 setup-node: $(TOOLS)/node.stamp
 setup-autobahn: $(TOOLS)/autobahn.stamp
+
+$(TOOLS)/fuzz.stamp: tests/setup/fuzz.sh | setup-rust
+	@tests/setup/fuzz.sh
+	@touch $@
 
 $(TOOLS)/python.stamp: tests/setup/python.sh tests/setup/requirements.txt | setup-system
 	@tests/setup/python.sh

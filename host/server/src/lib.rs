@@ -10,6 +10,8 @@ mod config;
 mod connection;
 mod drain;
 mod framing;
+#[cfg(any(test, fuzzing))]
+pub mod fuzz;
 mod handshake;
 mod http;
 mod listener;

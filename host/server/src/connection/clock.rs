@@ -1,21 +1,19 @@
 //! The deadlines of one connection: heartbeat, pong, send, close, expiry, idleness, age.
 
 use crate::{ConnectionLimits, registry::Noticed};
-use socklet_core::{CloseReason, Heartbeat};
+use socklet_core::CloseReason;
 use std::time::Duration;
 use tokio::time::Instant;
 
 /// No deadline is further away: timers have an end.
 const FAR: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
-/// Everything that time does to a connection.
+/// Everything that time does to a connection. How long things may take is told with each question: it is the same for all
+/// connections of a route, and an idle one should be small.
 #[derive(Debug)]
 pub(super) struct Clock {
-    heartbeat: Heartbeat,
-    pong_timeout: Duration,
-    send_timeout: Duration,
-    close_timeout: Duration,
-    idle_timeout: Option<Duration>,
+    /// How long idle before a ping.
+    interval: Duration,
     started: Instant,
     /// The last byte in either direction.
     traffic: Instant,
@@ -51,14 +49,10 @@ pub(super) enum Due {
 // === impl Clock ===
 
 impl Clock {
-    pub(super) fn new(limits: &ConnectionLimits, heartbeat: Heartbeat, expires_in: Option<Duration>) -> Self {
+    pub(super) fn new(limits: &ConnectionLimits, interval: Duration, expires_in: Option<Duration>) -> Self {
         let now = Instant::now();
         Self {
-            heartbeat,
-            pong_timeout: limits.pong_timeout,
-            send_timeout: limits.send_timeout,
-            close_timeout: limits.close_timeout,
-            idle_timeout: limits.idle_timeout,
+            interval,
             started: now,
             traffic: now,
             message: now,
@@ -75,12 +69,9 @@ impl Clock {
         self.started.elapsed()
     }
 
-    pub(super) fn set_heartbeat(&mut self, heartbeat: Heartbeat) {
-        self.heartbeat = heartbeat;
-    }
-
-    pub(super) fn heartbeat(&self) -> &Heartbeat {
-        &self.heartbeat
+    /// The heartbeat's interval was changed.
+    pub(super) fn set_interval(&mut self, interval: Duration) {
+        self.interval = interval;
     }
 
     /// Something arrived. Whoever talks lives: a ping needs no pong any more.
@@ -109,10 +100,10 @@ impl Clock {
     }
 
     /// A ping goes out.
-    pub(super) fn pinged(&mut self) {
+    pub(super) fn pinged(&mut self, limits: &ConnectionLimits) {
         let sent = Instant::now();
         self.traffic = sent;
-        self.ping = Some(Ping { sent, deadline: sent + self.pong_timeout });
+        self.ping = Some(Ping { sent, deadline: sent + limits.pong_timeout });
     }
 
     /// A pong that carries the heartbeat's payload has come: the time that it took, when a ping was out.
@@ -121,8 +112,8 @@ impl Clock {
     }
 
     /// The closing handshake begins; a second call changes nothing.
-    pub(super) fn closing(&mut self) {
-        self.close.get_or_insert_with(|| Instant::now() + self.close_timeout);
+    pub(super) fn closing(&mut self, limits: &ConnectionLimits) {
+        self.close.get_or_insert_with(|| Instant::now() + limits.close_timeout);
     }
 
     /// The socket is gone: nothing is due any more.
@@ -130,25 +121,29 @@ impl Clock {
         self.close = Some(Instant::now() + FAR);
     }
 
-    fn send_deadline(&self) -> Option<Instant> {
-        self.stalled.map(|since| since + self.send_timeout.min(FAR))
+    fn send_deadline(&self, limits: &ConnectionLimits) -> Option<Instant> {
+        self.stalled.map(|since| since + limits.send_timeout.min(FAR))
+    }
+
+    fn idle_deadline(&self, limits: &ConnectionLimits) -> Option<Instant> {
+        limits.idle_timeout.map(|timeout| self.message + timeout.min(FAR))
     }
 
     /// When something may be due next.
-    pub(super) fn next(&self) -> Instant {
+    pub(super) fn next(&self, limits: &ConnectionLimits) -> Instant {
         if let Some(close) = self.close {
             return close;
         }
-        let heartbeat = self.traffic + self.heartbeat.interval();
+        let heartbeat = self.traffic + self.interval;
         let pong = self.ping.as_ref().map(|ping| ping.deadline);
-        let send = self.send_deadline();
-        let idle = self.idle_timeout.map(|timeout| self.message + timeout.min(FAR));
+        let send = self.send_deadline(limits);
+        let idle = self.idle_deadline(limits);
         [pong, send, self.expiry, self.lifetime, idle].into_iter().flatten().fold(heartbeat, Instant::min)
     }
 
     /// What is due now; call it again until nothing is. `reading` tells whether the socket was read all the time: a pong
     /// that we did not look for is not late.
-    pub(super) fn due(&mut self, reading: bool) -> Option<Due> {
+    pub(super) fn due(&mut self, reading: bool, limits: &ConnectionLimits) -> Option<Due> {
         let now = Instant::now();
         if let Some(close) = self.close {
             return (now >= close).then_some(Due::CloseTimeout);
@@ -160,10 +155,10 @@ impl Clock {
         if passed(self.lifetime) {
             return Some(Due::Close(CloseReason::MaxLifetime));
         }
-        if passed(self.send_deadline()) {
+        if passed(self.send_deadline(limits)) {
             return Some(Due::Close(CloseReason::SendTimeout));
         }
-        if passed(self.idle_timeout.map(|timeout| self.message + timeout.min(FAR))) {
+        if passed(self.idle_deadline(limits)) {
             return Some(Due::Close(CloseReason::IdleTimeout));
         }
         if let Some(ping) = &mut self.ping
@@ -172,9 +167,9 @@ impl Clock {
             if reading {
                 return Some(Due::Close(CloseReason::HeartbeatMissed));
             }
-            ping.deadline = now + self.pong_timeout;
+            ping.deadline = now + limits.pong_timeout;
         }
-        if now >= self.traffic + self.heartbeat.interval() {
+        if now >= self.traffic + self.interval {
             let waiting = self.ping.as_ref().is_some_and(|ping| ping.deadline < now + FAR / 2);
             if waiting || self.stalled.is_some() {
                 // The ping that is out comes first, and so does output: behind it a ping would be late. Look again after

@@ -1,7 +1,9 @@
 //! The connection's loop: what happened, what follows, what to wait for next.
 
 use super::{
+    arrivals::{Decision, Next},
     clock::{Clock, Due},
+    died::Died,
     guard,
     input::Input,
     rates::Rates,
@@ -10,15 +12,15 @@ use super::{
 use crate::{
     Metrics, Route,
     compression::Deflate,
-    framing::{Decoder, EncodedFrame, FrameLimits, FramingError, Inbound},
+    framing::{Decoder, EncodedFrame, FrameLimits},
     metrics::CompressionMemory,
     registry::{Noticed, Output, Peer},
     server::Inner,
 };
 use bytes::Bytes;
 use socklet_core::{
-    Answer, BoxFuture, Call, CallError, Cause, CloseFrame, CloseReason, Connections, Ending, Event, EventId, Frame,
-    Lifeline, Message, Opcode, Principal, RouteName, Session, TenantName,
+    Answer, BoxFuture, Call, CallError, Cause, CloseFrame, CloseReason, Connections, Ending, Event, EventId, Opcode,
+    Principal, RouteName, Session, TenantName,
 };
 use std::{
     pin::Pin,
@@ -48,43 +50,40 @@ pub(super) type Outcome = Result<Answer, CallError>;
 /// One connection while its socket lives.
 pub(super) struct Drive {
     reader: Reader,
-    input: Input,
-    decoder: Decoder,
-    peer: Arc<Peer>,
+    pub(super) input: Input,
+    pub(super) decoder: Decoder,
+    pub(super) peer: Arc<Peer>,
     session: Box<dyn Session>,
     in_flight: Option<BoxFuture<Outcome>>,
     /// What comes next, while a call is in flight. While something waits, the socket is not read: that is the backpressure.
-    waiting: Option<Next>,
-    /// The frame that the guest decides on.
-    undecided: Option<Frame>,
-    /// What became of the frame that the guest has decided on.
-    decided: Option<Result<Option<Inbound>, FramingError>>,
-    clock: Clock,
-    rates: Rates,
+    waiting: Option<Box<Next>>,
+    /// For guests that decide on frames.
+    pub(super) decision: Option<Box<Decision>>,
+    pub(super) clock: Clock,
+    pub(super) rates: Rates,
     heartbeats: u32,
-    sees_frames: bool,
     /// The timer will wake the task.
     armed: bool,
-    state: State,
+    pub(super) state: State,
     /// Where compression was agreed on.
     compression: Option<Box<CompressionMemory>>,
-    route: Arc<Route>,
-    metrics: Metrics,
+    pub(super) route: Arc<Route>,
+    pub(super) metrics: Metrics,
 }
 
 /// What will be told of the end.
 #[derive(Debug, Default)]
-struct State {
+pub(super) struct State {
     opened: bool,
-    messages_received: u64,
+    pub(super) messages_received: u64,
     /// What ended the connection: the first counts.
-    end: Option<End>,
+    end: Option<Box<End>>,
     received_close: bool,
     /// Our close frame was given to the socket; it was written.
-    sent_close: bool,
+    pub(super) sent_close: bool,
     wrote_close: bool,
     /// The client broke the protocol: nothing that it sends is understood any more.
-    broken: bool,
+    pub(super) broken: bool,
     /// Nothing can be written any more.
     deaf: bool,
     /// The socket is closed or given up.
@@ -107,21 +106,6 @@ enum End {
     Gone,
 }
 
-/// The end of the instance behind the session.
-pub(super) struct Died<'a, F> {
-    died: Pin<&'a mut F>,
-    /// Whether it will wake the task.
-    awaited: bool,
-}
-
-/// What comes next for the guest.
-enum Next {
-    Open,
-    Frame(Frame),
-    Message(Message),
-    Close(Option<CloseFrame>),
-}
-
 /// What is left of a connection that has ended.
 pub(super) struct Left {
     pub(super) ending: Ending,
@@ -131,25 +115,6 @@ pub(super) struct Left {
     pub(super) in_flight: Option<BoxFuture<Outcome>>,
     /// A socket that is still there, and whether its client broke the protocol.
     pub(super) socket: Option<(Reader, Box<Output>, bool)>,
-}
-
-// === impl Died ===
-
-impl<'a, F: Future<Output = EventId>> Died<'a, F> {
-    /// `died` is [`Lifeline::died`].
-    pub(super) fn new(died: Pin<&'a mut F>) -> Self {
-        Self { died, awaited: false }
-    }
-
-    fn look(&mut self, lifeline: &Lifeline, cx: &mut Context<'_>) -> Option<EventId> {
-        if std::mem::replace(&mut self.awaited, true) {
-            return lifeline.death();
-        }
-        match self.died.as_mut().poll(cx) {
-            Poll::Ready(event) => Some(event),
-            Poll::Pending => None,
-        }
-    }
 }
 
 // === impl Drive ===
@@ -174,8 +139,8 @@ impl Drive {
         if let Some(deflate) = compression {
             decoder = decoder.with_compression(&deflate, limits.max_inflated_ratio);
         }
-        let sees_frames = session.sees_frames();
-        if sees_frames {
+        let decision = session.sees_frames().then(Box::default);
+        if decision.is_some() {
             decoder = decoder.with_frames();
         }
         if server.draining.is_cancelled() {
@@ -191,13 +156,11 @@ impl Drive {
             peer,
             session,
             in_flight: None,
-            waiting: Some(Next::Open),
-            undecided: None,
-            decided: None,
-            clock: Clock::new(limits, route.connections.heartbeat(), expires_in),
-            rates: Rates::new(limits),
+            waiting: Some(Box::new(Next::Open)),
+            decision,
+            clock: Clock::new(limits, route.connections.heartbeat().interval(), expires_in),
+            rates: Rates::default(),
             heartbeats,
-            sees_frames,
             armed: false,
             state: State::default(),
             compression: compression.map(|_| Box::new(CompressionMemory::new(server.metrics.clone()))),
@@ -219,7 +182,7 @@ impl Drive {
         self.notice(&noticed);
         if self.heartbeats != self.route.connections.heartbeats() {
             self.heartbeats = self.route.connections.heartbeats();
-            self.clock.set_heartbeat(self.route.connections.heartbeat());
+            self.clock.set_interval(self.route.connections.heartbeat().interval());
         }
         if self.state.end.is_none()
             && let Some(event) = died.look(self.session.lifeline(), cx)
@@ -241,7 +204,7 @@ impl Drive {
         // Writing may have made room to go on reading.
         let reads = self.wants_input();
         more |= reads && self.state.stopped;
-        let next = self.clock.next();
+        let next = self.next_look();
         if !self.armed || next < sleep.deadline() || now >= sleep.deadline() {
             self.armed = true;
             sleep.as_mut().reset(next);
@@ -302,8 +265,8 @@ impl Drive {
                 return false;
             }
             let next = match self.waiting.take() {
-                Some(next) => next,
-                None if self.undecided.is_some() || !self.is_attentive() => return false,
+                Some(next) => *next,
+                None if self.is_undecided() || !self.is_attentive() => return false,
                 None => match self.decode(now) {
                     Some(next) => next,
                     None => return false,
@@ -314,10 +277,10 @@ impl Drive {
             match next {
                 // Once we are closing, what the client still says is not heard, except its close frame.
                 Next::Open | Next::Message(_) if ours => {}
-                Next::Frame(frame) if ours => self.decided = Some(self.decoder.process(frame)),
+                Next::Frame(frame) if ours => self.decide(frame, false),
                 Next::Close(frame) if ours || self.in_flight.is_none() => self.client_closes(frame),
                 next if self.in_flight.is_some() => {
-                    self.waiting = Some(next);
+                    self.waiting = Some(Box::new(next));
                     return false;
                 }
                 Next::Open => {
@@ -326,7 +289,9 @@ impl Drive {
                     self.call(Event::Open);
                 }
                 Next::Frame(frame) => {
-                    self.undecided = Some(frame.clone());
+                    if let Some(decision) = &mut self.decision {
+                        decision.frame = Some(frame.clone());
+                    }
                     self.call(Event::Frame(frame));
                 }
                 Next::Message(message) => self.call(Event::Message(message)),
@@ -360,8 +325,8 @@ impl Drive {
             && self.peer.is_closed()
             && let Some(reason) = self.peer.close_reason()
         {
-            self.state.end = Some(End::Host(reason));
-            self.clock.closing();
+            self.state.end = Some(Box::new(End::Host(reason)));
+            self.clock.closing(&self.route.config.limits);
         }
     }
 
@@ -373,13 +338,10 @@ impl Drive {
     }
 
     fn called(&mut self, outcome: Outcome) {
-        if let Some(frame) = self.undecided.take() {
+        if let Some(frame) = self.decision.as_mut().and_then(|decision| decision.frame.take()) {
             // A close frame is always answered (RFC 6455, section 5.5.1).
-            let skipped = outcome == Ok(Answer::Skip) && frame.opcode != Opcode::Close;
-            self.decided = Some(match skipped {
-                true => self.decoder.skip(frame).map(|()| None),
-                false => self.decoder.process(frame),
-            });
+            let skip = outcome == Ok(Answer::Skip) && frame.opcode != Opcode::Close;
+            self.decide(frame, skip);
         }
         match outcome {
             Ok(Answer::Proceed | Answer::Skip) => {}
@@ -389,8 +351,8 @@ impl Drive {
         }
     }
 
-    fn close(&mut self, reason: CloseReason) {
-        if matches!(self.state.end, Some(End::Gone)) {
+    pub(super) fn close(&mut self, reason: CloseReason) {
+        if matches!(self.state.end.as_deref(), Some(End::Gone)) {
             // There is nobody to tell, and whatever is left is not wanted.
             return self.give_up();
         }
@@ -400,7 +362,7 @@ impl Drive {
 
     /// We end the connection, unless it is ending already.
     pub(super) fn ended_by(&mut self, reason: CloseReason) {
-        self.state.end.get_or_insert(End::Host(reason));
+        self.state.end.get_or_insert_with(|| Box::new(End::Host(reason)));
         self.state.gone = true;
     }
 
@@ -408,78 +370,11 @@ impl Drive {
         let frame = frame.unwrap_or_else(CloseFrame::no_status);
         self.state.received_close = true;
         if !self.is_closing() {
-            self.state.end = Some(End::Client(frame));
+            self.state.end = Some(Box::new(End::Client(frame)));
         }
         self.state.gone |= self.state.deaf;
         self.peer.shut();
-        self.clock.closing();
-    }
-
-    /// The next message or close frame of the client, if it is all here. Answers pings by the way.
-    fn decode(&mut self, now: Instant) -> Option<Next> {
-        loop {
-            let decided = self.decided.take().filter(|decided| *decided != Ok(None));
-            match decided.unwrap_or_else(|| self.decoder.decode(self.input.bytes())) {
-                Ok(None) => return None,
-                Ok(Some(Inbound::Frame(frame))) => {
-                    if matches!(frame.opcode, Opcode::Ping | Opcode::Pong) {
-                        self.over_control_rate();
-                    }
-                    return Some(Next::Frame(frame));
-                }
-                Ok(Some(Inbound::Message(message))) => {
-                    if self.is_closing() {
-                        continue;
-                    }
-                    self.state.messages_received += 1;
-                    self.metrics.message_received(message.opcode(), message.len());
-                    self.clock.message(now);
-                    if let Err(limit) = self.rates.message(message.len()) {
-                        self.over(limit);
-                        continue;
-                    }
-                    return Some(Next::Message(message));
-                }
-                Ok(Some(Inbound::Ping(payload))) => {
-                    if self.may_answer() && !self.state.sent_close {
-                        self.peer.control(&EncodedFrame::frame(Opcode::Pong, true, payload));
-                    }
-                }
-                Ok(Some(Inbound::Pong(payload))) => {
-                    let ours = *payload == **self.clock.heartbeat().payload().as_bytes();
-                    if self.may_answer()
-                        && ours
-                        && let Some(rtt) = self.clock.ponged()
-                    {
-                        self.metrics.ping_answered(rtt);
-                    }
-                }
-                Ok(Some(Inbound::Close(frame))) => return Some(Next::Close(frame)),
-                Err(error) => self.broke_the_protocol(error),
-            }
-        }
-    }
-
-    /// Whether a ping or pong is to be handled. One that the guest has decided on was counted before.
-    fn may_answer(&mut self) -> bool {
-        self.sees_frames || !self.over_control_rate()
-    }
-
-    fn over_control_rate(&mut self) -> bool {
-        self.rates.control().map_err(|limit| self.over(limit)).is_err()
-    }
-
-    fn over(&mut self, limit: &'static str) {
-        if !self.is_closing() {
-            self.metrics.limit_hit(limit);
-            self.close(CloseReason::RateLimit);
-        }
-    }
-
-    fn broke_the_protocol(&mut self, error: FramingError) {
-        self.metrics.protocol_error(error.kind());
-        self.state.broken = true;
-        self.close(error.into());
+        self.clock.closing(&self.route.config.limits);
     }
 
     /// The client sends nothing more.
@@ -488,7 +383,7 @@ impl Drive {
         self.notice_close();
         self.peer.shut();
         self.clock.stop();
-        self.state.end.get_or_insert(End::Gone);
+        self.state.end.get_or_insert_with(|| Box::new(End::Gone));
     }
 
     /// Nothing can be written any more. What the client said before it went can still be read, unless nobody wants to hear it.
@@ -500,7 +395,7 @@ impl Drive {
         self.state.gone |= self.is_closing();
         self.peer.abandon();
         self.clock.deaf();
-        self.state.end.get_or_insert(End::Gone);
+        self.state.end.get_or_insert_with(|| Box::new(End::Gone));
     }
 
     /// Writes what was sent, and the close frame when it is time for it.
@@ -523,7 +418,7 @@ impl Drive {
     }
 
     fn close_frame(&self) -> Option<CloseFrame> {
-        match &self.state.end {
+        match self.state.end.as_deref() {
             Some(End::Host(reason)) => Some(reason.frame()),
             Some(End::Client(frame)) => Some(frame.clone()),
             Some(End::Gone) | None => None,
@@ -537,18 +432,18 @@ impl Drive {
 
     fn wants_input(&self) -> bool {
         self.waiting.is_none()
-            && self.undecided.is_none()
+            && !self.is_undecided()
             && self.peer.given() < UNWRITTEN_MAX
             && self.is_attentive()
             && (!self.state.received_close || self.state.broken)
     }
 
     fn look_at_the_clock(&mut self, reading: bool) {
-        while let Some(due) = self.clock.due(reading) {
+        while let Some(due) = self.clock.due(reading, &self.route.config.limits) {
             match due {
                 Due::Ping => {
-                    self.clock.pinged();
-                    let payload = self.clock.heartbeat().payload().clone();
+                    self.clock.pinged(&self.route.config.limits);
+                    let payload = self.route.connections.heartbeat().payload().clone();
                     self.peer.control(&EncodedFrame::frame(Opcode::Ping, true, payload.into_bytes()));
                 }
                 Due::CloseTimeout => return self.give_up(),
@@ -571,18 +466,18 @@ impl Drive {
     /// Nobody waits for this socket any more.
     fn give_up(&mut self) {
         self.notice_close();
-        self.state.end.get_or_insert(End::Gone);
+        self.state.end.get_or_insert_with(|| Box::new(End::Gone));
         (self.state.gone, self.state.given_up) = (true, true);
     }
 
     /// Whether we are closing the connection.
     fn is_ours(&self) -> bool {
-        matches!(self.state.end, Some(End::Host(_)))
+        matches!(self.state.end.as_deref(), Some(End::Host(_)))
     }
 
     /// Whether the closing handshake has begun.
-    fn is_closing(&self) -> bool {
-        matches!(self.state.end, Some(End::Host(_) | End::Client(_)))
+    pub(super) fn is_closing(&self) -> bool {
+        matches!(self.state.end.as_deref(), Some(End::Host(_) | End::Client(_)))
     }
 
     /// Whether there is nothing left to do with the socket, or for the guest.
@@ -597,7 +492,7 @@ impl Drive {
 
     /// When something may be due.
     pub(super) fn next_look(&self) -> Instant {
-        self.clock.next()
+        self.clock.next(&self.route.config.limits)
     }
 
     /// Whose connection it is: tenant and route.
@@ -607,7 +502,7 @@ impl Drive {
 
     /// What to tell of the end, and what is left.
     pub(super) fn into_end(self) -> Left {
-        let (frame, cause) = match self.state.end {
+        let (frame, cause) = match self.state.end.map(|end| *end) {
             Some(End::Host(reason)) => (reason.frame(), reason.cause()),
             Some(End::Client(frame)) => (frame, Cause::Client),
             Some(End::Gone) | None => (CloseFrame::abnormal(), Cause::Disconnected),
@@ -628,5 +523,17 @@ impl Drive {
             in_flight: self.in_flight,
             socket: socket.map(|output| (self.reader, output, self.state.broken)),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// There may be a hundred thousand of them.
+    #[test]
+    fn a_connection_at_rest_is_small() {
+        assert!(size_of::<Drive>() <= 600, "{}", size_of::<Drive>());
+        assert!(size_of::<Peer>() <= 300, "{}", size_of::<Peer>());
     }
 }

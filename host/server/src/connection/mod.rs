@@ -1,6 +1,8 @@
 //! One task owns one connection, from the 101 to `on-close`.
 
+mod arrivals;
 mod clock;
+mod died;
 mod drive;
 mod guard;
 mod input;
@@ -9,7 +11,8 @@ mod socket;
 
 use crate::{admission::Admission, registry::Output, server::Inner};
 use bytes::Bytes;
-use drive::{Died, Drive, Left};
+use died::Died;
+use drive::{Drive, Left};
 use futures_util::FutureExt;
 use socket::Reader;
 #[cfg(test)]

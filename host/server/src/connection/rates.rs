@@ -1,43 +1,56 @@
 //! How fast one client may send.
 
-use crate::{ConnectionLimits, rate::TokenBucket};
+use crate::{ConnectionLimits, Rate, rate::TokenBucket};
 use tokio::time::Instant;
 
-/// The buckets of one connection.
+/// The buckets of one connection; each is there once it is needed: most connections never send faster than they may.
+#[derive(Debug, Default)]
+pub(super) struct Rates(Option<Box<Buckets>>);
+
 #[derive(Debug)]
-pub(super) struct Rates {
+struct Buckets {
     control: TokenBucket,
     messages: Option<TokenBucket>,
     bytes: Option<TokenBucket>,
 }
 
-impl Rates {
-    pub(super) fn new(limits: &ConnectionLimits) -> Self {
-        let now = Instant::now();
-        Self {
-            control: TokenBucket::new(limits.control_frame_rate, now),
-            messages: limits.messages_per_second.map(|rate| TokenBucket::new(rate, now)),
-            bytes: limits.bytes_per_second.map(|bytes| TokenBucket::per_second(bytes, now)),
-        }
-    }
+// === impl Rates ===
 
+impl Rates {
     /// Counts a ping or pong. The limit's name when it is exceeded.
-    pub(super) fn control(&mut self) -> Result<(), &'static str> {
-        if self.control.take(1, Instant::now()) { Ok(()) } else { Err("control_frame_rate") }
+    pub(super) fn control(&mut self, limits: &ConnectionLimits, now: Instant) -> Result<(), &'static str> {
+        let taken = self.buckets(limits, now).control.take(1, now);
+        if taken { Ok(()) } else { Err("control_frame_rate") }
     }
 
     /// Counts a message. The limit's name when it is exceeded.
-    pub(super) fn message(&mut self, bytes: usize) -> Result<(), &'static str> {
-        if self.messages.is_none() && self.bytes.is_none() {
+    pub(super) fn message(
+        &mut self,
+        bytes: usize,
+        limits: &ConnectionLimits,
+        now: Instant,
+    ) -> Result<(), &'static str> {
+        if limits.messages_per_second.is_none() && limits.bytes_per_second.is_none() {
             return Ok(());
         }
-        let now = Instant::now();
-        if self.messages.as_mut().is_some_and(|bucket| !bucket.take(1, now)) {
+        let buckets = self.buckets(limits, now);
+        if buckets.messages.as_mut().is_some_and(|bucket| !bucket.take(1, now)) {
             return Err("messages_per_second");
         }
-        if self.bytes.as_mut().is_some_and(|bucket| !bucket.take(bytes as u64, now)) {
+        if buckets.bytes.as_mut().is_some_and(|bucket| !bucket.take(bytes as u64, now)) {
             return Err("bytes_per_second");
         }
         Ok(())
+    }
+
+    fn buckets(&mut self, limits: &ConnectionLimits, now: Instant) -> &mut Buckets {
+        let bucket = |rate: Rate| TokenBucket::new(rate, now);
+        self.0.get_or_insert_with(|| {
+            Box::new(Buckets {
+                control: bucket(limits.control_frame_rate),
+                messages: limits.messages_per_second.map(bucket),
+                bytes: limits.bytes_per_second.map(|bytes| TokenBucket::per_second(bytes, now)),
+            })
+        })
     }
 }

@@ -32,8 +32,7 @@ pub(super) struct Outbox {
     /// Bytes ever written.
     written: u64,
     /// Who waits for a flush.
-    waiters: Vec<Waiter>,
-    next_waiter: u64,
+    waiters: Option<Box<Waiters>>,
     pub(super) messages_sent: u64,
     fragments: OutboundFragments,
     /// The socket takes nothing now: only the connection's task can tell when it does.
@@ -61,6 +60,13 @@ pub(super) struct Sent {
 /// A frame that the socket was not given yet, and its compressed forms if it is a message that others get, too.
 #[derive(Debug)]
 struct Waiting(EncodedFrame, Option<Arc<CompressOnce>>);
+
+/// Those who wait for a flush.
+#[derive(Debug, Default)]
+struct Waiters {
+    waiters: Vec<Waiter>,
+    next: u64,
+}
 
 /// Somebody who waits until so many bytes were ever written.
 #[derive(Debug)]
@@ -264,16 +270,18 @@ impl Outbox {
 
     /// Begins to wait until everything that is queued now was written.
     pub(super) fn wait(&mut self) -> u64 {
-        let id = self.next_waiter;
-        self.next_waiter += 1;
-        self.waiters.push(Waiter { id, mark: self.written + self.queued() as u64, waker: None });
+        let mark = self.written + self.queued() as u64;
+        let waiting = self.waiters.get_or_insert_default();
+        let id = waiting.next;
+        waiting.next += 1;
+        waiting.waiters.push(Waiter { id, mark, waker: None });
         id
     }
 
     /// Whether the wait is over.
     pub(super) fn poll_wait(&mut self, id: u64, cx: &Context<'_>) -> Poll<()> {
         let written = self.written;
-        match self.waiters.iter_mut().find(|waiter| waiter.id == id) {
+        match self.waiters().find(|waiter| waiter.id == id) {
             Some(waiter) if waiter.mark > written => {
                 waiter.waker = Some(cx.waker().clone());
                 Poll::Pending
@@ -284,13 +292,19 @@ impl Outbox {
 
     /// Does not wait any more.
     pub(super) fn forget(&mut self, id: u64) {
-        self.waiters.retain(|waiter| waiter.id != id);
+        if let Some(waiting) = &mut self.waiters {
+            waiting.waiters.retain(|waiter| waiter.id != id);
+        }
+    }
+
+    fn waiters(&mut self) -> impl Iterator<Item = &mut Waiter> {
+        self.waiters.iter_mut().flat_map(|waiting| &mut waiting.waiters)
     }
 
     /// The wakers of those whose wait may be over; of all when nothing can be written any more.
     pub(super) fn waiters_to_wake(&mut self, all: bool) -> Vec<Waker> {
         let written = self.written;
-        let due = self.waiters.iter_mut().filter(|waiter| all || waiter.mark <= written);
+        let due = self.waiters().filter(|waiter| all || waiter.mark <= written);
         due.filter_map(|waiter| waiter.waker.take()).collect()
     }
 
@@ -324,7 +338,7 @@ impl Outbox {
 
     /// So many bytes behind `front` will not be written: whoever waits for what is behind waits for that much less.
     fn shift(&mut self, front: u64, bytes: usize) {
-        for waiter in &mut self.waiters {
+        for waiter in self.waiters() {
             waiter.mark -= waiter.mark.saturating_sub(front).min(bytes as u64);
         }
     }

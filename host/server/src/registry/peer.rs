@@ -59,7 +59,7 @@ struct State {
     cut: bool,
     /// A write failed.
     broken: bool,
-    close: Option<CloseReason>,
+    close: Option<Box<CloseReason>>,
     outbox: Outbox,
     /// What the gauge of all queues has of this one: what a slow client leaves there.
     gauged: usize,
@@ -69,8 +69,9 @@ struct State {
     sent: Instant,
     sent_then: u64,
     task: Option<Waker>,
-    attachment: Bytes,
-    topics: Vec<Arc<str>>,
+    /// Empty for most.
+    attachment: Option<Box<Bytes>>,
+    topics: Option<Box<Topics>>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,6 +82,8 @@ enum Phase {
     /// The closing handshake has begun, or the socket is gone.
     Closing,
 }
+
+type Topics = Vec<Arc<str>>;
 
 /// What a connection's task finds when it looks.
 #[derive(Debug)]
@@ -126,8 +129,8 @@ impl Peer {
             sent: now,
             sent_then: 0,
             task: None,
-            attachment: Bytes::new(),
-            topics: Vec::new(),
+            attachment: None,
+            topics: None,
         };
         let (queued, given, closed) = Default::default();
         Self { id, principal, shared, cork, queued, given, closed, state: Mutex::new(state) }
@@ -264,7 +267,7 @@ impl Peer {
                 state.outbox.discard();
                 self.mirror(&mut state);
             }
-            state.close = Some(reason);
+            state.close = Some(Box::new(reason));
             self.closed.store(true, Relaxed);
             self.leave_open(&mut state);
             wake(state);
@@ -286,7 +289,7 @@ impl Peer {
 
     /// Why the host closes it, once that is so.
     pub(crate) fn close_reason(&self) -> Option<CloseReason> {
-        self.state().close.clone()
+        self.state().close.as_deref().cloned()
     }
 
     // --- for its task ---
@@ -468,7 +471,7 @@ impl Peer {
     }
 
     pub(super) fn attachment(&self) -> Bytes {
-        self.state().attachment.clone()
+        self.state().attachment.as_deref().cloned().unwrap_or_default()
     }
 
     pub(super) fn set_attachment(&self, value: Bytes) -> Result<(), SendError> {
@@ -476,14 +479,16 @@ impl Peer {
             return Err(SendError::Full);
         }
         // A copy: the value must not hold on to whatever buffer it came in.
-        self.state().attachment = Bytes::copy_from_slice(&value);
+        self.state().attachment = (!value.is_empty()).then(|| Box::new(Bytes::copy_from_slice(&value)));
         Ok(())
     }
 
     /// The names of its topics. Changed only under the lock of the route's topics.
-    pub(super) fn with_topics<T>(&self, change: impl FnOnce(&mut Vec<Arc<str>>, bool) -> T) -> T {
+    pub(super) fn with_topics<T>(&self, change: impl FnOnce(&mut Topics, bool) -> T) -> T {
         let state = &mut *self.state();
-        change(&mut state.topics, state.phase == Phase::Open)
+        let changed = change(state.topics.get_or_insert_default(), state.phase == Phase::Open);
+        state.topics.take_if(|topics| topics.is_empty());
+        changed
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
