@@ -109,10 +109,11 @@ impl Target {
             return Some(Err(why.clone()));
         }
         let servers = [cell.server(self.server)?, cell.server(self.against)?];
-        match servers.iter().find(|server| cell.idle(server)) {
-            Some(idle) => Some(Err(format!("{} was not busy", idle.name))),
-            None => cell.ratio(self.server, self.against).map(Ok),
-        }
+        let ratio = cell.ratio(self.server, self.against)?;
+        Some(match servers.iter().find(|server| cell.idle(server)) {
+            Some(idle) => Err(format!("{:.2}, but {} was not busy", ratio.median, idle.name)),
+            None => Ok(ratio),
+        })
     }
 }
 
