@@ -52,6 +52,12 @@ impl Wire {
         self.write(&Frame { first, payload: payload.to_vec() }.masked()).await;
     }
 
+    /// As [`Wire::frame`], to a server that may have hung up. Whether it took the frame.
+    pub async fn try_frame(&mut self, first: u8, payload: &[u8]) -> bool {
+        let bytes = Frame { first, payload: payload.to_vec() }.masked();
+        within("writing", self.stream.write_all(&bytes)).await.is_ok()
+    }
+
     /// The next frame; none when the server hung up.
     pub async fn next(&mut self) -> Option<Frame> {
         within("a frame", async {
