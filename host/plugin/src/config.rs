@@ -8,11 +8,13 @@ use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 pub struct EngineConfig {
     /// A private folder for compiled plugins. Made when it is not there; refused when others can reach it.
     pub cache_dir: PathBuf,
-    /// How many instances of lean components may serve connections at once. Address space for all is reserved at the start:
-    /// 64 MiB each.
+    /// How many instances of lean components may serve connections at once, and how many of medium ones. Fewer where the process
+    /// has too few memory mappings for them; a kernel that nobody tuned has enough for 40,000 lean ones.
     pub max_instances: u32,
-    /// The same for components that need more than a slot of the pool, such as those in Python. Nothing is reserved for them.
+    /// The same for large components, such as those in Python.
     pub max_large_instances: u32,
+    /// Memory mappings that the process may have. None: as many as the kernel says, `vm.max_map_count`.
+    pub max_mappings: Option<u32>,
     /// Threads for calls that are not done at once. They run at a lower priority than the caller's.
     pub guest_threads: usize,
 }
@@ -65,7 +67,7 @@ impl EngineConfig {
     /// The defaults: 10,000 instances, 500 large ones, a guest thread per core.
     pub fn new(cache_dir: PathBuf) -> Self {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        Self { cache_dir, max_instances: 10_000, max_large_instances: 500, guest_threads: cores }
+        Self { cache_dir, max_instances: 10_000, max_large_instances: 500, max_mappings: None, guest_threads: cores }
     }
 }
 

@@ -1,6 +1,7 @@
-//! The two engines: a pool for lean components, on-demand allocation for the rest.
+//! The engines: one for instances that live for one call, two for instances that live as long as a connection, one for large
+//! components.
 
-use crate::{config::EngineConfig, host, slots::Slots, state::State};
+use crate::{config::EngineConfig, contract::Kind, host, mappings::Budget, slots::Slots, stacks::Stacks, state::State};
 use wasmtime::{Config, Enabled, Engine, InstanceAllocationStrategy, PoolingAllocationConfig, component::Linker};
 
 /// What guest code may use of its stack.
@@ -10,8 +11,18 @@ const HOST_STACK: usize = 512 << 10;
 /// What stays in memory of a stack that is free: as much as a plain call uses. The rest goes back to the system, or one plugin that
 /// recurses would leave the memory of every stack behind.
 const IDLE_STACK: usize = 16 << 10;
+/// Lean authenticators that are asked at the same time; further requests wait their turn. Beyond the cores more only helps those that
+/// sleep.
+const ASKED: u32 = 256;
+/// What stays in memory of a slot of the pool: what a lean authenticator writes to, so that the next one finds it. With its stack and
+/// tables, and for every slot, this is what an attack leaves behind: 14 MiB.
+const IDLE_MEMORY: usize = 32 << 10;
+/// See [`IDLE_MEMORY`].
+const IDLE_TABLE: usize = 4 << 10;
+/// The most memory that an instance of a lean component has at the start: as much is copied when it grows for the first time.
+pub(crate) const LEAN_MEMORY: u64 = 256 << 10;
 
-/// The size of a component that fits a slot of the pool.
+/// The size of a component that is not large.
 pub(crate) mod slot {
     /// Core instances: the component's own and the glue that the tools add.
     pub(crate) const CORE_INSTANCES: u32 = 4;
@@ -21,7 +32,7 @@ pub(crate) mod slot {
     pub(crate) const TABLES: u32 = 3;
     /// Elements of each table.
     pub(crate) const TABLE_ELEMENTS: usize = 2_048;
-    /// Bytes of memory; also the address space that a slot takes.
+    /// Bytes of memory; also the address space that is reserved for it where it is reserved.
     pub(crate) const MEMORY: usize = 64 << 20;
 }
 
@@ -29,62 +40,86 @@ pub(crate) mod slot {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Allocation {
-    /// From a pool: microseconds. For components of a few core instances and one memory.
-    Pool,
-    /// Each by itself: for large runtimes such as Python.
-    OnDemand,
+    /// With exactly the memory that they have now, without mappings of their own. For components of a few core instances and one
+    /// memory of at most 256 KiB at the start.
+    Lean,
+    /// With address space reserved for the memory to grow into. For components of a few core instances and one memory.
+    Medium,
+    /// With guard pages and images of their memory, shared until it is written to. For large runtimes such as Python.
+    Large,
 }
 
 /// An engine and what its components may import.
 pub(crate) struct Workshop {
     pub(crate) engine: Engine,
-    pub(crate) behaviors: Linker<State>,
-    pub(crate) authenticators: Linker<State>,
+    pub(crate) linker: Linker<State>,
     pub(crate) slots: Slots,
+    /// None: every instance has a stack.
+    pub(crate) stacks: Option<Stacks>,
 }
 
 pub(crate) struct Engines {
-    pool: Workshop,
-    on_demand: Workshop,
+    authenticators: Workshop,
+    lean: Workshop,
+    medium: Workshop,
+    large_authenticators: Workshop,
+    large: Workshop,
 }
 
 // === impl Engines ===
 
 impl Engines {
     pub(crate) fn new(config: &EngineConfig) -> wasmtime::Result<Self> {
+        let budget = Budget::new(config);
+        let stacks = Stacks::new(budget.kept, Budget::LENT);
+        let (pool, large) = (Engine::new(&pooled())?, Engine::new(&common())?);
+        let (lean, medium) = (Engine::new(&compact(0))?, Engine::new(&compact(slot::MEMORY as u64))?);
+        let large_slots = Slots::new(config.max_large_instances);
         Ok(Self {
-            pool: Workshop::new(&pooled(config), config.max_instances)?,
-            on_demand: Workshop::new(&common(), config.max_large_instances)?,
+            authenticators: Workshop {
+                linker: host::for_authenticators(&pool)?,
+                engine: pool,
+                slots: Slots::for_single_calls(ASKED),
+                stacks: None,
+            },
+            lean: Workshop {
+                linker: host::for_behaviors(&lean)?,
+                engine: lean,
+                slots: Slots::new(budget.lean),
+                stacks: Some(stacks.clone()),
+            },
+            medium: Workshop {
+                linker: host::for_behaviors(&medium)?,
+                engine: medium,
+                slots: Slots::new(budget.medium),
+                stacks: Some(stacks),
+            },
+            large_authenticators: Workshop {
+                linker: host::for_authenticators(&large)?,
+                engine: large.clone(),
+                slots: large_slots.clone(),
+                stacks: None,
+            },
+            large: Workshop { linker: host::for_behaviors(&large)?, engine: large, slots: large_slots, stacks: None },
         })
     }
 
-    pub(crate) fn get(&self, allocation: Allocation) -> &Workshop {
-        match allocation {
-            Allocation::Pool => &self.pool,
-            Allocation::OnDemand => &self.on_demand,
+    pub(crate) fn get(&self, kind: Kind, allocation: Allocation) -> &Workshop {
+        match (kind, allocation) {
+            (Kind::Authenticator, Allocation::Lean | Allocation::Medium) => &self.authenticators,
+            (Kind::Authenticator, Allocation::Large) => &self.large_authenticators,
+            (Kind::Behavior, Allocation::Lean) => &self.lean,
+            (Kind::Behavior, Allocation::Medium) => &self.medium,
+            (Kind::Behavior, Allocation::Large) => &self.large,
         }
     }
 
-    pub(crate) fn both(&self) -> [&Engine; 2] {
-        [&self.pool.engine, &self.on_demand.engine]
+    pub(crate) fn all(&self) -> [&Engine; 4] {
+        [&self.authenticators, &self.lean, &self.medium, &self.large].map(|workshop| &workshop.engine)
     }
 }
 
-// === impl Workshop ===
-
-impl Workshop {
-    fn new(config: &Config, instances: u32) -> wasmtime::Result<Self> {
-        let engine = Engine::new(config)?;
-        Ok(Self {
-            behaviors: host::for_behaviors(&engine)?,
-            authenticators: host::for_authenticators(&engine)?,
-            slots: Slots::new(instances),
-            engine,
-        })
-    }
-}
-
-/// What both engines have in common. The proposals that are off are the ones that no plugin needs and most advisories concern.
+/// What all engines have in common. The proposals that are off are the ones that no plugin needs and most advisories concern.
 /// Modules with several memories are for the glue that the compiler makes between components; [`features`] keeps plugins from them.
 fn common() -> Config {
     let mut config = Config::new();
@@ -109,10 +144,21 @@ fn common() -> Config {
     config
 }
 
-/// With reserved slots instead of guard pages and copy-on-write images, an instance costs few of the 65,530 mappings of a process.
-fn pooled(config: &EngineConfig) -> Config {
+/// For instances that live as long as a connection. Nothing is kept of one that is gone. Without guard pages and images, and with
+/// nothing reserved, the memories of neighbors are one mapping; growing is copying then.
+fn compact(reserved: u64) -> Config {
+    let mut config = common();
+    config.memory_reservation(reserved).memory_reservation_for_growth(0).memory_guard_size(0).memory_init_cow(false);
+    config
+}
+
+/// For instances that live for one call: slots that keep what the next instance needs.
+fn pooled() -> Config {
     // A slot is given back a moment before the pool has it again: hence some more.
-    let total = Slots::total(config.max_instances).saturating_add(64);
+    let total = ASKED + 64;
+    // Without the scan, what is kept is cleared as a whole each time, and that takes longer than to have it anew.
+    let (memory, table) =
+        if PoolingAllocationConfig::is_pagemap_scan_available() { (IDLE_MEMORY, IDLE_TABLE) } else { (0, 0) };
     let mut pool = PoolingAllocationConfig::new();
     pool.total_component_instances(total)
         .total_core_instances(total.saturating_mul(slot::CORE_INSTANCES))
@@ -124,8 +170,8 @@ fn pooled(config: &EngineConfig) -> Config {
         .max_tables_per_component(slot::TABLES)
         .table_elements(slot::TABLE_ELEMENTS)
         .max_memory_size(slot::MEMORY)
-        .linear_memory_keep_resident(64 << 10)
-        .table_keep_resident(16 << 10)
+        .linear_memory_keep_resident(memory)
+        .table_keep_resident(table)
         .async_stack_keep_resident(IDLE_STACK)
         .pagemap_scan(Enabled::Auto);
     let mut config = common();

@@ -49,7 +49,7 @@ pub(crate) struct Lost;
 // === impl Guests ===
 
 impl Guests {
-    pub(crate) fn start_threads(threads: usize, engines: [&Engine; 2]) -> std::io::Result<Self> {
+    pub(crate) fn start_threads(threads: usize, engines: [&Engine; 4]) -> std::io::Result<Self> {
         let runtime = Builder::new_multi_thread()
             .worker_threads(threads.max(1))
             .max_blocking_threads(COMPILERS)

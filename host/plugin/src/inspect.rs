@@ -2,7 +2,7 @@
 
 use crate::{
     contract::{self, Import, Kind},
-    engine::{Allocation, features, slot},
+    engine::{Allocation, LEAN_MEMORY, features, slot},
     error::LoadError,
     precheck::{self, MAX_SIZE, Shape},
 };
@@ -84,7 +84,11 @@ fn allocation(shape: &Shape) -> Allocation {
         && weight.memory_bytes <= slot::MEMORY as u64
         && weight.tables <= slot::TABLES.into()
         && weight.largest_table <= slot::TABLE_ELEMENTS as u64;
-    if fits { Allocation::Pool } else { Allocation::OnDemand }
+    match weight.memory_bytes {
+        0..=LEAN_MEMORY if fits => Allocation::Lean,
+        _ if fits => Allocation::Medium,
+        _ => Allocation::Large,
+    }
 }
 
 /// Whether the bytes begin as a component does; what they are instead, where that is easily said.
@@ -128,6 +132,6 @@ mod tests {
         let inspection = inspect(b"\0asm\x0d\0\x01\0").unwrap();
         assert!(!inspection.would_load);
         assert_eq!(inspection.kind, None);
-        assert_eq!(inspection.allocation, Allocation::Pool);
+        assert_eq!(inspection.allocation, Allocation::Lean);
     }
 }

@@ -6,6 +6,7 @@ use crate::{
     convert::{PrincipalView, RequestView, lower_ending, lower_frame, lower_message},
     meter::{Account, FIRST_SLICE},
     slots::{Slot, Slots},
+    stacks::{Stack, Stacks},
     state::{Scope, State},
 };
 use socklet_core::{ConnectionId, Event, Principal, UpgradeRequest};
@@ -22,6 +23,7 @@ pub(crate) struct Linked<I> {
     pre: InstancePre<State>,
     indices: I,
     slots: Slots,
+    stacks: Option<Stacks>,
 }
 
 /// A store without a guest.
@@ -31,6 +33,7 @@ pub(crate) struct Sandbox(Store<State>);
 pub(crate) struct Instance<G> {
     store: Store<State>,
     guest: G,
+    stack: Stack,
 }
 
 /// A live behavior.
@@ -62,8 +65,8 @@ pub(crate) trait Indices: Sized {
 // === impl Linked ===
 
 impl<I: Indices> Linked<I> {
-    pub(crate) fn new(pre: InstancePre<State>, slots: Slots) -> wasmtime::Result<Self> {
-        Ok(Self { indices: I::find(&pre)?, pre, slots })
+    pub(crate) fn new(pre: InstancePre<State>, slots: Slots, stacks: Option<Stacks>) -> wasmtime::Result<Self> {
+        Ok(Self { indices: I::find(&pre)?, pre, slots, stacks })
     }
 
     /// Where the component's instances find room.
@@ -84,10 +87,13 @@ impl<I: Indices> Linked<I> {
     /// Instantiates the component, under the same budgets as any call.
     pub(crate) async fn instantiate(&self, sandbox: Sandbox) -> wasmtime::Result<Instance<I::Guest>> {
         let Sandbox(mut store) = sandbox;
+        let mut stack = Stack::new(self.stacks.clone());
+        stack.claim().await;
         store.set_epoch_deadline(FIRST_SLICE);
         let instance = self.pre.instantiate_async(&mut store).await?;
         let guest = self.indices.load(&mut store, &instance)?;
-        Ok(Instance { store, guest })
+        // A borrowed stack stays for the call that follows.
+        Ok(Instance { store, guest, stack })
     }
 }
 
@@ -119,9 +125,14 @@ impl<G> Instance<G> {
         state.meter.refill(&state.scope.limits);
     }
 
-    fn enter(&mut self) -> (&mut Store<State>, &G) {
+    async fn enter(&mut self) -> (&mut Store<State>, &G) {
+        self.stack.claim().await;
         self.store.set_epoch_deadline(FIRST_SLICE);
         (&mut self.store, &self.guest)
+    }
+
+    fn leave(&mut self) {
+        self.stack.put_back(&mut self.store);
     }
 }
 
@@ -135,14 +146,16 @@ impl Instance<BehaviorGuest> {
         let request = RequestView::new(request, credentials);
         let principal = principal.map(PrincipalView::new);
         let principal = principal.as_ref().map(PrincipalView::lower);
-        let (store, guest) = self.enter();
-        guest.hooks.call_on_upgrade(store, request.lower(), principal).await
+        let (store, guest) = self.enter().await;
+        let answer = guest.hooks.call_on_upgrade(store, request.lower(), principal).await?;
+        self.leave();
+        Ok(answer)
     }
 
     pub(crate) async fn on_event(&mut self, connection: ConnectionId, event: &Event) -> wasmtime::Result<Reply> {
         let connection = connection.get();
-        let (store, guest) = self.enter();
-        match event {
+        let (store, guest) = self.enter().await;
+        let reply = match event {
             Event::Open => guest.hooks.call_on_open(store, connection).await.map(Reply::Verdict),
             Event::Message(message) => {
                 guest.hooks.call_on_message(store, connection, lower_message(message)).await.map(Reply::Verdict)
@@ -155,14 +168,16 @@ impl Instance<BehaviorGuest> {
             Event::Close(ending) => {
                 guest.hooks.call_on_close(store, connection, lower_ending(ending)).await.map(|()| Reply::Nothing)
             }
-        }
+        }?;
+        self.leave();
+        Ok(reply)
     }
 }
 
 impl Instance<authenticator::Guest> {
     pub(crate) async fn authenticate(&mut self, request: &UpgradeRequest) -> wasmtime::Result<authenticator::Verdict> {
         let request = RequestView::new(request, true);
-        let (store, guest) = self.enter();
+        let (store, guest) = self.enter().await;
         guest.call_authenticate(store, request.lower()).await
     }
 }

@@ -21,6 +21,7 @@ mod inspect;
 mod instance;
 mod limits;
 mod load;
+mod mappings;
 mod meter;
 mod metrics;
 mod pace;
@@ -30,6 +31,7 @@ mod precheck;
 mod serving;
 mod session;
 mod slots;
+mod stacks;
 mod state;
 mod ticker;
 

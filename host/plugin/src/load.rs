@@ -6,12 +6,11 @@ use crate::{
     cache::Cache,
     config::PluginConfig,
     contract::Kind,
-    engine::{Allocation, Engines, slot},
+    engine::{Allocation, Engines, Workshop, slot},
     error::LoadError,
     inspect::{Inspection, inspect},
     instance::{BehaviorIndices, Indices, Linked},
     precheck::MAX_SIZE,
-    slots::Slots,
     state::State,
 };
 use std::{fs::File, io::Read, path::Path, sync::Arc};
@@ -46,11 +45,11 @@ pub(crate) fn prepare(
         return Err(LoadError::Misfit(vec![problem]));
     }
     let fits_slot = config.limits.memory_max <= slot::MEMORY;
-    let wanted = if fits_slot { inspection.allocation } else { Allocation::OnDemand };
+    let wanted = if fits_slot { inspection.allocation } else { Allocation::Large };
     let linked = match link(&bytes, &inspection.digest, kind, engines, wanted, cache) {
         // The estimate was too good: the pool itself knows best.
-        Err(LoadError::Compile(_)) if wanted == Allocation::Pool => {
-            link(&bytes, &inspection.digest, kind, engines, Allocation::OnDemand, cache)
+        Err(LoadError::Compile(_)) if wanted != Allocation::Large => {
+            link(&bytes, &inspection.digest, kind, engines, Allocation::Large, cache)
         }
         linked => linked,
     }?;
@@ -65,23 +64,20 @@ fn link(
     allocation: Allocation,
     cache: &Cache,
 ) -> Result<AnyLinked, LoadError> {
-    let workshop = engines.get(allocation);
+    let workshop = engines.get(kind, allocation);
     let component = compiled(bytes, digest, &workshop.engine, cache)?;
     let mismatch = |error: wasmtime::Error| LoadError::Mismatch(format!("{error:#}"));
-    let linker = match kind {
-        Kind::Authenticator => &workshop.authenticators,
-        Kind::Behavior => &workshop.behaviors,
-    };
-    let pre = linker.instantiate_pre(&component).map_err(mismatch)?;
-    let slots = workshop.slots.clone();
+    let pre = workshop.linker.instantiate_pre(&component).map_err(mismatch)?;
     match kind {
-        Kind::Authenticator => linked(pre, slots).map(AnyLinked::Authenticator),
-        Kind::Behavior => linked(pre, slots).map(AnyLinked::Behavior),
+        Kind::Authenticator => linked(pre, workshop).map(AnyLinked::Authenticator),
+        Kind::Behavior => linked(pre, workshop).map(AnyLinked::Behavior),
     }
 }
 
-fn linked<I: Indices>(pre: InstancePre<State>, slots: Slots) -> Result<Arc<Linked<I>>, LoadError> {
-    Linked::new(pre, slots).map(Arc::new).map_err(|error| LoadError::Mismatch(format!("{error:#}")))
+fn linked<I: Indices>(pre: InstancePre<State>, workshop: &Workshop) -> Result<Arc<Linked<I>>, LoadError> {
+    Linked::new(pre, workshop.slots.clone(), workshop.stacks.clone())
+        .map(Arc::new)
+        .map_err(|error| LoadError::Mismatch(format!("{error:#}")))
 }
 
 fn compiled(bytes: &[u8], digest: &str, engine: &Engine, cache: &Cache) -> Result<Component, LoadError> {

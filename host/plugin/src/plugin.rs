@@ -66,7 +66,7 @@ impl Plugins {
         let cache = Cache::open(&config.cache_dir)?;
         let engines = Engines::new(&config)
             .map_err(|error| EngineError::Engine { instances: config.max_instances, reason: format!("{error:#}") })?;
-        let guests = Arc::new(Guests::start_threads(config.guest_threads, engines.both())?);
+        let guests = Arc::new(Guests::start_threads(config.guest_threads, engines.all())?);
         let metrics = Metrics::register(registry);
         Ok(Self(Arc::new(Inner { engines, guests, cache, metrics, loads: Semaphore::new(LOADS) })))
     }

@@ -30,9 +30,24 @@ impl Slots {
         Self { lasting: semaphore(lasting), passing: semaphore(passing(lasting)) }
     }
 
-    /// All of it.
+    /// Room for instances for single calls, and no others.
+    pub(crate) fn for_single_calls(passing: u32) -> Self {
+        let semaphore = |slots: u32| Arc::new(Semaphore::new(slots as usize));
+        Self { lasting: semaphore(0), passing: semaphore(passing) }
+    }
+
+    /// Instances in all where so many may serve connections.
     pub(crate) fn total(lasting: u32) -> u32 {
         lasting.saturating_add(passing(lasting))
+    }
+
+    /// How many instances may serve connections, of those that are wanted, where there may be so many in all.
+    pub(crate) fn fitting(total: u32, wanted: u32) -> u32 {
+        if total >= Self::total(wanted) {
+            return wanted;
+        }
+        let most = (u64::from(total) * u64::from(PASSING_SHARE) / u64::from(PASSING_SHARE + 1)) as u32;
+        most.min(total.saturating_sub(PASSING_MIN)).min(wanted)
     }
 
     /// Room for an instance that serves connections, if there is any.
@@ -54,4 +69,19 @@ impl Slots {
 
 fn passing(lasting: u32) -> u32 {
     (lasting / PASSING_SHARE).max(PASSING_MIN)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_fits_fits() {
+        for total in [0, 10, 100, 1_000, 45_056, 1 << 30] {
+            let lasting = Slots::fitting(total, u32::MAX);
+            assert!(lasting == 0 || Slots::total(lasting) <= total, "{total}: {lasting}");
+            assert!(Slots::total(lasting) + 2 * PASSING_SHARE >= total, "{total}: {lasting}");
+            assert_eq!(Slots::fitting(total, 1).min(1), lasting.min(1));
+        }
+    }
 }

@@ -26,8 +26,9 @@ fn describe(inspection: &Inspection) -> String {
         None => "not a plugin of this host",
     };
     let allocation = match inspection.allocation {
-        Allocation::Pool => "from the pool",
-        Allocation::OnDemand => "each by itself (too large for the pool)",
+        Allocation::Lean => "lean",
+        Allocation::Medium => "medium",
+        Allocation::Large => "large",
     };
     let code = format!(
         "{} in {} functions of {} core modules",

@@ -110,11 +110,15 @@ impl Host {
     }
 
     pub(crate) fn with_instances(max_instances: u32) -> Self {
+        Self::with(|config| config.max_instances = max_instances)
+    }
+
+    pub(crate) fn with(set: impl FnOnce(&mut EngineConfig)) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let mut registry = Registry::default();
         let mut config = EngineConfig::new(folder.path().join("cache"));
-        config.max_instances = max_instances;
         config.guest_threads = 2;
+        set(&mut config);
         let plugins = Plugins::new(config, &mut registry).unwrap();
         Self { plugins, registry, _folder: folder }
     }
@@ -222,6 +226,11 @@ impl Net {
 
     fn connection<T>(&self, id: ConnectionId, with: impl FnOnce(&mut Connection) -> T) -> T {
         with(self.lock().connections.get_mut(&id).expect("a known connection"))
+    }
+
+    /// Forgets connections that have ended.
+    pub(crate) fn forget_closed(&self) {
+        self.lock().connections.retain(|_, connection| connection.open);
     }
 
     pub(crate) fn set_principal(&self, id: ConnectionId, principal: Principal) {

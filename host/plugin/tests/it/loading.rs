@@ -9,13 +9,13 @@ async fn refusal(host: &Host, name: &str) -> String {
 }
 
 #[tokio::test]
-async fn stock_plugins_load_and_fit_the_pool() {
+async fn stock_plugins_load_and_are_lean() {
     let host = Host::new();
     for name in ["echo", "chat", "basic_auth", "ip_auth"] {
         let bytes = fs::read(stock(name)).unwrap();
         let inspection = inspect(&bytes).unwrap();
         assert!(inspection.would_load, "{name}: {:?}", inspection.problems);
-        assert_eq!(inspection.allocation, Allocation::Pool, "{name}");
+        assert_eq!((inspection.allocation, inspection.memory_bytes), (Allocation::Lean, 256 << 10), "{name}");
         assert!(inspection.imports.iter().all(|import| import.status == ImportStatus::Provided), "{name}");
         let plugin = host.load(config(stock(name))).await.unwrap();
         assert_eq!(plugin.digest(), inspection.digest);
@@ -130,5 +130,5 @@ fn inspection_is_data() {
     let json = serde_json::to_value(&inspection).unwrap();
     assert_eq!(json["kind"], "behavior");
     assert_eq!(json["would_load"], true);
-    assert_eq!(json["allocation"], "pool");
+    assert_eq!(json["allocation"], "lean");
 }
