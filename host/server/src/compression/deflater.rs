@@ -46,12 +46,9 @@ impl Deflater {
                 None => compress_alone(payload, server_max_window_bits, level),
             };
         }
-        let stream = self.stream.get_or_insert_with(|| stream(server_max_window_bits, level));
-        let compressed = compress(stream, payload);
-        if compressed.is_none() {
-            // The client will not see what the compressor has just seen.
-            stream.reset();
-        }
+        let stream = self.stream.take().unwrap_or_else(|| stream(server_max_window_bits, level));
+        let (stream, compressed) = compress(stream, payload);
+        self.stream = stream;
         compressed
     }
 
@@ -70,10 +67,11 @@ impl fmt::Debug for Deflater {
 
 /// Compresses a message without any before it; none when it does not become smaller.
 pub(super) fn compress_alone(payload: &[u8], bits: WindowBits, level: Level) -> Option<Bytes> {
-    let mut stream = stream(bits, level);
-    let compressed = compress(&mut stream, payload);
-    stream.reset();
-    SPARE.set(Some((bits, level, stream)));
+    let (stream, compressed) = compress(stream(bits, level), payload);
+    if let Some(mut stream) = stream {
+        stream.reset();
+        SPARE.set(Some((bits, level, stream)));
+    }
     compressed
 }
 
@@ -84,21 +82,21 @@ fn stream(bits: WindowBits, level: Level) -> Box<Compress> {
     }
 }
 
-/// Compresses a payload that is not empty. None when it does not become smaller; the compressor has to start anew then.
-fn compress(stream: &mut Compress, payload: &[u8]) -> Option<Bytes> {
+/// Compresses a payload that is not empty; none when it does not become smaller. Returns the compressor, too, if what it has seen
+/// is what the client will have seen.
+fn compress(mut stream: Box<Compress>, payload: &[u8]) -> (Option<Box<Compress>>, Option<Bytes>) {
     // A flush is complete when it leaves room, and something smaller than the payload does.
     let mut out = Vec::with_capacity(payload.len() + TAIL.len());
     let room = out.capacity();
-    stream.compress_vec(payload, &mut out, FlushCompress::Sync).ok()?;
-    if out.len() == room {
-        return None;
+    let complete = stream.compress_vec(payload, &mut out, FlushCompress::Sync).is_ok() && out.len() < room;
+    match out.strip_suffix(&TAIL).map(<[u8]>::len) {
+        Some(smaller) if complete && smaller < payload.len() => {
+            out.truncate(smaller);
+            // It may wait in a queue for long.
+            out.shrink_to_fit();
+            (Some(stream), Some(out.into()))
+        }
+        // Not even reset: zlib-rs 0.6.8 leaks room for its output when it is reset in the middle of it, until it panics.
+        _ => (None, None),
     }
-    let smaller = out.strip_suffix(&TAIL)?.len();
-    if smaller >= payload.len() {
-        return None;
-    }
-    out.truncate(smaller);
-    // It may wait in a queue for long.
-    out.shrink_to_fit();
-    Some(out.into())
 }

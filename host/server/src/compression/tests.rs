@@ -91,6 +91,27 @@ fn what_is_not_worth_it_goes_as_it_is_and_does_not_count() {
 }
 
 #[test]
+fn however_much_does_not_become_smaller() {
+    let hard = noise(300_000);
+    for takeover in [false, true] {
+        for level in [1, 6] {
+            let mut deflater = Deflater::new(deflate(15, level, takeover));
+            let mut inflater = Inflater::default();
+            // Pixels of a picture: some become smaller, some do not.
+            for (turn, message) in hard.chunks(100).enumerate() {
+                let message: Vec<u8> = message.iter().map(|byte| byte & [0xff, 0x7f, 0x3f][turn % 3]).collect();
+                if let Some(compressed) = deflater.compress(&message, None) {
+                    assert_eq!(inflate(&mut inflater, takeover, &compressed), message);
+                }
+            }
+            for size in [60_000, 70_000, 200_000, 300_000] {
+                assert_eq!(deflater.compress(&hard[..size], None), None);
+            }
+        }
+    }
+}
+
+#[test]
 fn a_window_is_never_exceeded() {
     // What repeats is 600 bytes back: a window of 512 does not reach it, one of 1,024 does.
     let chunk = noise(300);
