@@ -5,16 +5,15 @@ use crate::{
     bindings::authenticator::GuestIndices,
     failure::Failure,
     guests::Lost,
-    instance::Linked,
+    instance::{Linked, Sandbox},
     meter::{Place, TimedOut, timed},
     metrics::{AuthOutcome, Hook, Outcome},
     pace::Pace,
     plugin::Loaded,
-    slots::Slot,
     state::Scope,
 };
 use socklet_core::{Authenticator, BoxFuture, CallError, DeathKind, UpgradeRequest, Verdict};
-use std::{fmt, sync::Arc, time::Instant};
+use std::{fmt, sync::Arc, task::Poll, time::Instant};
 
 /// One authenticator on one route.
 pub(crate) struct PluginAuthenticator(Arc<Inner>);
@@ -61,17 +60,36 @@ impl fmt::Debug for PluginAuthenticator {
 impl Inner {
     async fn judge(self: Arc<Self>, request: Arc<UpgradeRequest>) -> Result<Verdict, CallError> {
         let guests = self.plugin.guests();
-        let slot = tokio::select! {
-            slot = self.linked.slots().passing() => slot,
-            () = guests.sleep(self.scope.wait) => {
-                return Err(Failure::Busy.report(&self.scope, Hook::Authenticate));
-            }
+        let slot = match self.linked.slots().try_passing() {
+            Some(slot) => slot,
+            None => tokio::select! {
+                slot = self.linked.slots().passing() => slot,
+                () = guests.sleep(self.scope.wait) => {
+                    return Err(Failure::Busy.report(&self.scope, Hook::Authenticate));
+                }
+            },
         };
+        let began = Instant::now();
+        let sandbox = match self.linked.sandbox(&self.scope, slot) {
+            Ok(sandbox) => sandbox,
+            Err(error) => return Err(self.failed(format!("{error:#}"))),
+        };
+        let account = sandbox.account();
         let place = self.pace.place();
-        match guests.run(place, Box::pin(self.clone().ask(place, slot, request))).await {
-            Ok(verdict) => verdict,
-            Err(Lost) => Err(self.failed("host code panicked".into())),
+        let mut call: BoxFuture<_> = Box::pin(self.clone().ask(place, began, sandbox, request));
+        if place == Place::Inline {
+            let watch = self.pace.watch();
+            let polled = guests.poll_here(&mut call);
+            self.pace.held(began.elapsed(), watch);
+            match polled {
+                Ok(Poll::Ready(verdict)) => return verdict,
+                // Noted now and not when it ends: until then many more may begin.
+                Ok(Poll::Pending) if account.was_slow() => self.pace.note(true),
+                Ok(Poll::Pending) => {}
+                Err(Lost) => return Err(self.failed("host code panicked".into())),
+            }
         }
+        guests.spawn(place, call).await.unwrap_or_else(|Lost| Err(self.failed("host code panicked".into())))
     }
 
     fn failed(&self, why: String) -> CallError {
@@ -81,22 +99,21 @@ impl Inner {
     async fn ask(
         self: Arc<Self>,
         place: Place,
-        slot: Slot,
+        began: Instant,
+        sandbox: Sandbox,
         request: Arc<UpgradeRequest>,
     ) -> Result<Verdict, CallError> {
-        let began = Instant::now();
-        let sandbox = match self.linked.sandbox(&self.scope, slot) {
-            Ok(sandbox) => sandbox,
-            Err(error) => return Err(self.failed(format!("{error:#}"))),
-        };
         let account = sandbox.account();
-        let called = timed(&account, place, self.scope.wait, async {
+        let called = timed(&account, place, began, self.scope.wait, || async {
             let instance = self.linked.instantiate(sandbox).await;
             let mut instance = instance.map_err(|error| Failure::at_start(&error, &account))?;
             instance.authenticate(&request).await.map_err(|error| Failure::in_call(&error, &account))
         })
         .await;
-        self.pace.note(account.was_slow());
+        let at_once = account.used().is_zero();
+        if at_once || place == Place::Guests {
+            self.pace.note(account.was_slow());
+        }
         let checked = match called {
             Ok(Ok(verdict)) => {
                 answer::verdict(verdict).map_err(|invalid| Failure::Died(DeathKind::InvalidAnswer, invalid.to_string()))
@@ -109,7 +126,14 @@ impl Inner {
             Ok(_) => Outcome::Ok,
             Err(failure) => failure.outcome(),
         };
-        self.scope.metrics.called(Hook::Authenticate, outcome, began.elapsed(), account.used());
+        let duration = began.elapsed();
+        match outcome {
+            Outcome::Ok if at_once => self.scope.metrics.answered_at_once(Hook::Authenticate, duration),
+            _ => {
+                let cpu = if at_once { duration } else { account.used() };
+                self.scope.metrics.called(Hook::Authenticate, outcome, duration, cpu);
+            }
+        }
         checked.map_err(|failure| failure.report(&self.scope, Hook::Authenticate))
     }
 }

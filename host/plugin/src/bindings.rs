@@ -1,5 +1,5 @@
-//! Raw bindings to `socklet:plugin@0.1`, generated once. Arguments of the guest's exports are borrowed, so that a message goes
-//! into the guest without a copy on the way.
+//! Raw bindings to `socklet:plugin@0.1`, generated once. Arguments of the guest's exports are borrowed, and the messages
+//! that it sends are read where they lie in its memory, so that a message goes in and out without a copy on the way.
 
 #[expect(unreachable_pub, dead_code, reason = "the generated code names it all, and we use some")]
 pub mod types;
@@ -23,6 +23,9 @@ mod generated {
         world: "socklet:host/host",
         imports: {
             "socklet:plugin/connections@0.1.0.flush": async | trappable,
+            "socklet:plugin/connections@0.1.0.send": store | trappable,
+            "socklet:plugin/connections@0.1.0.send-all": store | trappable,
+            "socklet:plugin/topics@0.1.0.publish": store | trappable,
             default: trappable,
         },
         exports: { default: async },

@@ -3,30 +3,32 @@
 use crate::{
     answer::Invalid,
     failure::Failure,
-    instance::{BehaviorInstance, Sandbox},
-    meter::{Place, TimedOut, timed},
+    guests::{Lost, Started},
+    instance::BehaviorInstance,
+    meter::{Account, Place, TimedOut, timed},
     metrics::{Hook, Outcome},
     policy::Key,
     serving::Serving,
     slots::Slot,
 };
-use socklet_core::{CallError, DeathKind, EventId, Lifeline};
+use socklet_core::{BoxFuture, CallError, DeathKind, EventId, Lifeline};
 use std::{
-    collections::HashMap,
+    collections::{HashMap, VecDeque},
     future::Future,
-    sync::{Arc, Mutex, OnceLock, Weak},
-    time::Instant,
+    mem,
+    sync::{Arc, Mutex, MutexGuard, OnceLock, Weak},
+    task::Poll,
+    time::{Duration, Instant},
 };
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::oneshot;
 
 /// The place of one instance, from before it is made until it has died. It goes with its last session.
 pub(crate) struct Cell {
     pub(crate) serving: Arc<Serving>,
     lifeline: Lifeline,
     death: OnceLock<CallError>,
-    right: Arc<Semaphore>,
-    // A std mutex: held for a move of a pointer and never across an await.
-    content: Mutex<Content>,
+    // A std mutex: held for a move of a few pointers and never across an await.
+    seat: Mutex<Seat>,
     key: Option<Key>,
 }
 
@@ -34,13 +36,16 @@ pub(crate) struct Cell {
 #[derive(Default)]
 pub(crate) struct Cells(Mutex<HashMap<Key, Weak<Cell>>>);
 
-/// The right to call, and the duty to bring the instance back. Dropped without that, the instance counts as dead.
+/// The right to call, and the duty to bring the instance back. Dropped before the call began, it goes to the next; dropped after
+/// that, the instance counts as dead.
 pub(crate) struct Turn {
     cell: Arc<Cell>,
     hook: Hook,
     began: Instant,
+    content: Content,
+    /// The route's pace knows how slow the call is.
+    noted: bool,
     over: bool,
-    _right: OwnedSemaphorePermit,
 }
 
 /// Why there is no turn.
@@ -52,6 +57,12 @@ pub(crate) enum NoTurn {
     TooLong(CallError),
 }
 
+struct Seat {
+    content: Content,
+    /// Who waits, in order; nobody while there is content. Those who gave up are skipped.
+    waiting: VecDeque<(Hook, oneshot::Sender<Turn>)>,
+}
+
 enum Content {
     /// No instance yet, but room for one.
     Room(Slot),
@@ -59,6 +70,9 @@ enum Content {
     /// With whoever has the turn, or dead.
     Taken,
 }
+
+/// What came of a call: an instance that may be called again and its answer, or why not.
+type Called<R> = Result<Result<(Box<BehaviorInstance>, R), Failure>, TimedOut>;
 
 // === impl Cell ===
 
@@ -68,8 +82,7 @@ impl Cell {
             serving,
             lifeline: Lifeline::default(),
             death: OnceLock::new(),
-            right: Arc::new(Semaphore::new(1)),
-            content: Mutex::new(Content::Room(slot)),
+            seat: Mutex::new(Seat { content: Content::Room(slot), waiting: VecDeque::new() }),
             key,
         })
     }
@@ -90,21 +103,21 @@ impl Cell {
 
     /// The right to call, if nobody else has it or waits for it.
     pub(crate) fn try_turn(self: &Arc<Self>, hook: Hook) -> Option<Turn> {
-        let right = self.right.clone().try_acquire_owned().ok()?;
-        Some(Turn::new(self.clone(), hook, right))
+        match self.seat().content.take() {
+            Content::Taken => None,
+            content => Some(Turn::new(self.clone(), hook, content)),
+        }
     }
 
-    /// Waits for the right to call, as long as a call may wait.
+    /// Waits for the right to call, as long as a call may wait. Cancel-safe.
     pub(crate) async fn turn(self: &Arc<Self>, hook: Hook) -> Result<Turn, NoTurn> {
         if let Some(turn) = self.try_turn(hook) {
             return Ok(turn);
         }
+        let next = self.queue(hook)?;
         let limit = self.serving.guests().sleep(self.serving.scope().wait);
         tokio::select! {
-            right = self.right.clone().acquire_owned() => match right {
-                Ok(right) => Ok(Turn::new(self.clone(), hook, right)),
-                Err(_closed) => Err(NoTurn::Dead(self.lost())),
-            },
+            turn = next => turn.map_err(|_dropped| NoTurn::Dead(self.lost())),
             () = limit => {
                 let failure = Failure::Host("other callers of the instance took too long".into());
                 Err(NoTurn::TooLong(self.serving.failed(&failure, hook)))
@@ -112,15 +125,50 @@ impl Cell {
         }
     }
 
-    fn put(&self, content: Content) -> Content {
-        std::mem::replace(&mut *self.content.lock().expect("moving a pointer does not panic"), content)
+    fn queue(self: &Arc<Self>, hook: Hook) -> Result<oneshot::Receiver<Turn>, NoTurn> {
+        let (sender, next) = oneshot::channel();
+        let mut seat = self.seat();
+        // Looked at under the lock: whoever dies empties the queue after it is known.
+        if let Some(error) = self.death() {
+            return Err(NoTurn::Dead(error));
+        }
+        if seat.waiting.len() == seat.waiting.capacity() {
+            seat.waiting.retain(|(_, next)| !next.is_closed());
+        }
+        seat.waiting.push_back((hook, sender));
+        let content = seat.content.take();
+        drop(seat);
+        if !matches!(content, Content::Taken) {
+            self.give(content);
+        }
+        Ok(next)
+    }
+
+    /// Hands the instance to who waits longest, or keeps it for who comes.
+    fn give(self: &Arc<Self>, mut content: Content) {
+        let mut seat = self.seat();
+        while let Some((hook, next)) = seat.waiting.pop_front() {
+            match next.send(Turn::new(self.clone(), hook, content)) {
+                Ok(()) => return,
+                Err(mut turn) => {
+                    turn.over = true;
+                    content = turn.content.take();
+                }
+            }
+        }
+        seat.content = content;
     }
 
     /// The instance is gone. Only the first death counts.
     fn die(&self, error: CallError) {
         let _ = self.death.set(error);
         self.lifeline.cut(error.event());
-        self.right.close();
+        let waiting = mem::take(&mut self.seat().waiting);
+        drop(waiting);
+    }
+
+    fn seat(&self) -> MutexGuard<'_, Seat> {
+        self.seat.lock().expect("moving a pointer does not panic")
     }
 }
 
@@ -164,67 +212,132 @@ impl Cells {
     }
 }
 
+// === impl Content ===
+
+impl Content {
+    fn take(&mut self) -> Self {
+        mem::replace(self, Self::Taken)
+    }
+}
+
 // === impl Turn ===
 
 impl Turn {
-    fn new(cell: Arc<Cell>, hook: Hook, right: OwnedSemaphorePermit) -> Self {
-        Self { cell, hook, began: Instant::now(), over: false, _right: right }
+    fn new(cell: Arc<Cell>, hook: Hook, content: Content) -> Self {
+        Self { cell, hook, began: Instant::now(), content, noted: false, over: false }
     }
 
     /// Makes a call: instantiates first where there is no instance yet, keeps the limits, checks the answer, and brings the
-    /// instance back, or tells everybody that it has died.
-    pub(crate) async fn call<R, A, F>(
+    /// instance back, or tells everybody that it has died. Begins on the caller's thread, unless the route is known to be slow.
+    pub(crate) fn start<R, A, F>(
         mut self,
-        place: Place,
-        work: impl FnOnce(Box<BehaviorInstance>) -> F + Send,
+        work: impl FnOnce(Box<BehaviorInstance>) -> F + Send + 'static,
         check: fn(R) -> Result<A, Invalid>,
         refused: fn(&A) -> bool,
-    ) -> Result<A, CallError>
+    ) -> Started<Result<A, CallError>>
     where
-        R: Send,
-        F: Future<Output = (Box<BehaviorInstance>, wasmtime::Result<R>)> + Send,
+        R: Send + 'static,
+        A: Send + 'static,
+        F: Future<Output = (Box<BehaviorInstance>, wasmtime::Result<R>)> + Send + 'static,
     {
-        enum Vessel {
-            New(Sandbox),
-            Live(Box<BehaviorInstance>),
+        let place = self.cell.serving.pace().place();
+        let (account, mut call) = match self.prepare(place, work) {
+            Ok(prepared) => prepared,
+            Err(failure) => return Started::Done(Err(self.fail(&failure, Duration::ZERO))),
+        };
+        if place == Place::Inline {
+            let watch = self.cell.serving.pace().watch();
+            let polled = self.cell.serving.guests().poll_here(&mut call);
+            let time = self.began.elapsed();
+            self.cell.serving.pace().held(time, watch);
+            match polled {
+                Ok(Poll::Ready(called)) => {
+                    return Started::Done(self.end(called, &account, Some(time), check, refused));
+                }
+                Ok(Poll::Pending) if account.was_slow() => self.note(true),
+                Ok(Poll::Pending) => {}
+                Err(Lost) => {
+                    let failure = Failure::Host("host code panicked".into());
+                    return Started::Done(Err(self.fail(&failure, Duration::ZERO)));
+                }
+            }
         }
-        let cell = self.cell.clone();
-        let serving = &*cell.serving;
-        let vessel = match cell.put(Content::Taken) {
+        let serving = self.cell.serving.clone();
+        let rest = async move {
+            let called = call.await;
+            self.end(called, &account, None, check, refused)
+        };
+        Started::Moved(serving.guests().spawn(place, Box::pin(rest)))
+    }
+
+    /// The call, not begun yet. What it holds is what a call that is done at once allocates.
+    fn prepare<R, F>(
+        &mut self,
+        place: Place,
+        work: impl FnOnce(Box<BehaviorInstance>) -> F + Send + 'static,
+    ) -> Result<(Arc<Account>, BoxFuture<Called<R>>), Failure>
+    where
+        R: Send + 'static,
+        F: Future<Output = (Box<BehaviorInstance>, wasmtime::Result<R>)> + Send + 'static,
+    {
+        let serving = &self.cell.serving;
+        let (began, wait) = (self.began, serving.scope().wait);
+        match self.content.take() {
             Content::Live(mut instance) => {
                 instance.refill();
-                Vessel::Live(instance)
+                let account = instance.account();
+                let kept = account.clone();
+                let call = async move {
+                    timed(&account, place, began, wait, || async {
+                        let (instance, answer) = work(instance).await;
+                        answer.map(|answer| (instance, answer)).map_err(|error| Failure::in_call(&error, &account))
+                    })
+                    .await
+                };
+                Ok((kept, Box::pin(call)))
             }
-            Content::Room(slot) => match serving.linked().sandbox(serving.scope(), slot) {
-                Ok(sandbox) => Vessel::New(sandbox),
-                Err(error) => return Err(self.fail(&Failure::Host(format!("{error:#}")), None)),
-            },
-            Content::Taken => return Err(self.fail(&Failure::Host("a dead instance was called".into()), None)),
-        };
-        let account = match &vessel {
-            Vessel::New(sandbox) => sandbox.account(),
-            Vessel::Live(instance) => instance.account(),
-        };
-        let called = timed(&account, place, serving.scope().wait, async {
-            let instance = match vessel {
-                Vessel::Live(instance) => instance,
-                Vessel::New(sandbox) => {
-                    let instance = serving.linked().instantiate(sandbox).await;
-                    Box::new(instance.map_err(|error| Failure::at_start(&error, &account))?)
-                }
-            };
-            let (instance, answer) = work(instance).await;
-            answer.map(|answer| (instance, answer)).map_err(|error| Failure::in_call(&error, &account))
-        })
-        .await;
-        serving.pace().note(account.was_slow());
+            Content::Room(slot) => {
+                let sandbox = serving.linked().sandbox(serving.scope(), slot);
+                let sandbox = sandbox.map_err(|error| Failure::Host(format!("{error:#}")))?;
+                let (account, serving) = (sandbox.account(), serving.clone());
+                let kept = account.clone();
+                let call = async move {
+                    timed(&account, place, began, wait, || async {
+                        let instance = serving.linked().instantiate(sandbox).await;
+                        let instance = Box::new(instance.map_err(|error| Failure::at_start(&error, &account))?);
+                        let (instance, answer) = work(instance).await;
+                        answer.map(|answer| (instance, answer)).map_err(|error| Failure::in_call(&error, &account))
+                    })
+                    .await
+                };
+                Ok((kept, Box::pin(call)))
+            }
+            Content::Taken => Err(Failure::Host("a dead instance was called".into())),
+        }
+    }
+
+    fn end<R, A>(
+        mut self,
+        called: Called<R>,
+        account: &Account,
+        at_once: Option<Duration>,
+        check: fn(R) -> Result<A, Invalid>,
+        refused: fn(&A) -> bool,
+    ) -> Result<A, CallError> {
+        self.note(account.was_slow());
+        let duration = at_once.unwrap_or_else(|| self.began.elapsed());
+        let cpu = at_once.unwrap_or_else(|| account.used());
         let failure = match called {
             Ok(Ok((instance, answer))) => match check(answer) {
                 Ok(answer) => {
-                    let outcome = if refused(&answer) { Outcome::Refused } else { Outcome::Ok };
-                    cell.put(Content::Live(instance));
                     self.over = true;
-                    serving.called(self.hook, outcome, self.began.elapsed(), account.used());
+                    self.cell.give(Content::Live(instance));
+                    let metrics = &self.cell.serving.scope().metrics;
+                    match refused(&answer) {
+                        false if at_once.is_some() => metrics.answered_at_once(self.hook, duration),
+                        false => metrics.called(self.hook, Outcome::Ok, duration, cpu),
+                        true => metrics.called(self.hook, Outcome::Refused, duration, cpu),
+                    }
                     return Ok(answer);
                 }
                 Err(invalid) => Failure::Died(DeathKind::InvalidAnswer, invalid.to_string()),
@@ -232,28 +345,36 @@ impl Turn {
             Ok(Err(failure)) => failure,
             Err(TimedOut) => Failure::Died(DeathKind::Timeout, "waited for too long".into()),
         };
-        Err(self.fail(&failure, Some(account.used())))
+        Err(self.fail(&failure, cpu))
     }
 
-    fn fail(&mut self, failure: &Failure, cpu: Option<std::time::Duration>) -> CallError {
+    fn fail(&mut self, failure: &Failure, cpu: Duration) -> CallError {
         self.over = true;
         let serving = &self.cell.serving;
         let error = serving.failed(failure, self.hook);
-        serving.called(self.hook, failure.outcome(), self.began.elapsed(), cpu.unwrap_or_default());
+        serving.scope().metrics.called(self.hook, failure.outcome(), self.began.elapsed(), cpu);
         self.cell.die(error);
         error
+    }
+
+    fn note(&mut self, slow: bool) {
+        if !mem::replace(&mut self.noted, true) {
+            self.cell.serving.pace().note(slow);
+        }
     }
 }
 
 impl Drop for Turn {
     fn drop(&mut self) {
-        if self.over {
-            return;
-        }
-        if std::thread::panicking() {
-            self.fail(&Failure::Host("host code panicked".into()), None);
-        } else {
-            self.fail(&Failure::Canceled, None);
+        match self.content.take() {
+            Content::Taken if self.over => {}
+            Content::Taken if std::thread::panicking() => {
+                self.fail(&Failure::Host("host code panicked".into()), Duration::ZERO);
+            }
+            Content::Taken => {
+                self.fail(&Failure::Canceled, Duration::ZERO);
+            }
+            content => self.cell.give(content),
         }
     }
 }

@@ -1,8 +1,6 @@
 //! Between the words of `core` and the bindings.
 
 use crate::bindings::{behavior, frame_hook, frames, types};
-use bytes::Bytes;
-use bytestring::ByteString;
 use socklet_core::{Cause, Ending, Field, Frame, Message, Opcode, Principal, Response, UpgradeRequest};
 
 /// A request, borrowed: the lists that a lowered request points into.
@@ -120,14 +118,6 @@ pub(crate) fn lower_ending(ending: &Ending) -> behavior::Ending<'_> {
         duration_ms: ending.duration.as_millis() as u64,
         messages_received: ending.messages_received,
         messages_sent: ending.messages_sent,
-    }
-}
-
-/// A message from the guest; its bytes are taken, not copied.
-pub(crate) fn message(message: types::MessageResult) -> Message {
-    match message {
-        types::MessageResult::Text(text) => Message::Text(ByteString::from(text)),
-        types::MessageResult::Binary(bytes) => Message::Binary(Bytes::from(bytes)),
     }
 }
 

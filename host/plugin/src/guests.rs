@@ -1,13 +1,13 @@
 //! Where guests run: a call starts on its caller's thread and moves to a guest thread when it is not done in its first slice.
 
 use crate::{
-    meter::Place,
+    meter::{Place, thread_clock},
     ticker::{Awake, Ticker},
 };
 use socklet_core::BoxFuture;
 use std::{
     fmt,
-    future::Future,
+    future::{Future, poll_fn},
     panic::{AssertUnwindSafe, catch_unwind},
     pin::Pin,
     task::{Context, Poll, Waker},
@@ -18,28 +18,41 @@ use tokio_util::task::AbortOnDropHandle;
 use tracing::{Instrument, warn};
 use wasmtime::Engine;
 
-/// How much lower the priority of guest threads is.
+/// How much lower the priority of a guest thread is that runs calls which only just moved, and of those that compile.
 const NICE: i32 = 10;
+/// And of one that runs calls which take long: the lowest there is.
+const NICE_PATIENT: i32 = 19;
+/// Threads for calls that only just moved.
+const BRISK_THREADS: usize = 2;
+/// What a call that moved may compute before it has to wait its turn among those that take long.
+const BRISK: Duration = Duration::from_millis(4);
 /// Threads for reading and compiling components.
 const COMPILERS: usize = 4;
 
-/// The guest threads, and the clock of all guests.
+/// The guest threads, and the clock of all guests. Who only just turned out not to be done at once does not queue behind calls
+/// that have computed for long.
 pub(crate) struct Guests {
+    brisk: Threads,
+    patient: Threads,
+    ticker: Ticker,
+}
+
+/// A runtime that may be dropped anywhere.
+struct Threads {
     // None only while it is dropped.
     runtime: Option<Runtime>,
     handle: Handle,
-    ticker: Ticker,
 }
 
 /// A call that was started.
 pub(crate) enum Started<T> {
-    Done(Result<T, Lost>),
+    Done(T),
     Moved(Moved<T>),
 }
 
 /// A call on a guest thread. Dropping it ends the call.
 pub(crate) struct Moved<T> {
-    task: AbortOnDropHandle<T>,
+    task: AbortOnDropHandle<Result<T, Lost>>,
 }
 
 /// A call ended without a result: host code panicked, or the host is going down.
@@ -50,41 +63,52 @@ pub(crate) struct Lost;
 
 impl Guests {
     pub(crate) fn start_threads(threads: usize, engines: [&Engine; 4]) -> std::io::Result<Self> {
-        let runtime = Builder::new_multi_thread()
-            .worker_threads(threads.max(1))
-            .max_blocking_threads(COMPILERS)
-            .thread_name("socklet-guest")
-            .on_thread_start(lower_priority)
-            .enable_time()
-            .build()?;
-        let ticker = Ticker::start(engines.map(Engine::weak).to_vec())?;
-        Ok(Self { handle: runtime.handle().clone(), runtime: Some(runtime), ticker })
+        Ok(Self {
+            brisk: Threads::start("socklet-guest", BRISK_THREADS, NICE)?,
+            patient: Threads::start("socklet-patient", threads.max(1), NICE_PATIENT)?,
+            ticker: Ticker::start(engines.map(Engine::weak).to_vec())?,
+        })
     }
 
-    /// Starts a call; [`Place::Inline`] polls it once, here and now.
-    pub(crate) fn start<T: Send + 'static>(&self, place: Place, mut call: BoxFuture<T>) -> Started<T> {
-        if place == Place::Guests {
-            return Started::Moved(self.spawn(call));
-        }
+    /// Polls a call on its caller's thread, once.
+    pub(crate) fn poll_here<T>(&self, call: &mut BoxFuture<T>) -> Result<Poll<T>, Lost> {
         self.ticker.touch();
         // Timers that the guest sets belong to the guest threads, whoever the caller is.
-        let entered = self.handle.enter();
-        let polled = catch_unwind(AssertUnwindSafe(|| call.as_mut().poll(&mut Context::from_waker(Waker::noop()))));
-        drop(entered);
-        match polled {
-            Ok(Poll::Ready(result)) => Started::Done(Ok(result)),
-            Ok(Poll::Pending) => Started::Moved(self.spawn(call)),
-            Err(_) => Started::Done(Err(Lost)),
-        }
+        let _entered = self.brisk.handle.enter();
+        catch_unwind(AssertUnwindSafe(|| call.as_mut().poll(&mut Context::from_waker(Waker::noop())))).map_err(|_| Lost)
+    }
+
+    /// Lets a call go on on a guest thread, or begin there.
+    pub(crate) fn spawn<T: Send + 'static>(&self, place: Place, call: BoxFuture<T>) -> Moved<T> {
+        let awake: Awake = self.ticker.hold();
+        let call = call.in_current_span();
+        let task = match place {
+            Place::Guests => self.patient.handle.spawn(async move {
+                let _awake = awake;
+                Ok(call.await)
+            }),
+            Place::Inline => {
+                let patient = self.patient.handle.clone();
+                self.brisk.handle.spawn(async move {
+                    let _awake = awake;
+                    match briskly(call).await {
+                        Ok(result) => Ok(result),
+                        Err(call) => AbortOnDropHandle::new(patient.spawn(call)).await.map_err(|_| Lost),
+                    }
+                })
+            }
+        };
+        Moved { task: AbortOnDropHandle::new(task) }
     }
 
     /// Starts a call and waits for it. Dropping the future ends the call.
-    pub(crate) async fn run<T: Send + 'static>(&self, place: Place, call: BoxFuture<T>) -> Result<T, Lost> {
-        let started = self.start(place, call);
-        match started {
-            Started::Done(result) => result,
-            Started::Moved(moved) => moved.await,
+    pub(crate) async fn run<T: Send + 'static>(&self, place: Place, mut call: BoxFuture<T>) -> Result<T, Lost> {
+        if place == Place::Inline
+            && let Poll::Ready(result) = self.poll_here(&mut call)?
+        {
+            return Ok(result);
         }
+        self.spawn(place, call).await
     }
 
     /// Runs something long that is not a guest.
@@ -92,32 +116,13 @@ impl Guests {
         &self,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, Lost> {
-        self.handle.spawn_blocking(work).await.map_err(|_| Lost)
+        self.brisk.handle.spawn_blocking(work).await.map_err(|_| Lost)
     }
 
     /// A timer that does not depend on the caller's runtime.
     pub(crate) fn sleep(&self, time: Duration) -> tokio::time::Sleep {
-        let _entered = self.handle.enter();
+        let _entered = self.brisk.handle.enter();
         tokio::time::sleep(time)
-    }
-
-    fn spawn<T: Send + 'static>(&self, call: BoxFuture<T>) -> Moved<T> {
-        let awake: Awake = self.ticker.hold();
-        let call = async move {
-            let _awake = awake;
-            call.await
-        };
-        let task = self.handle.spawn(call.in_current_span());
-        Moved { task: AbortOnDropHandle::new(task) }
-    }
-}
-
-impl Drop for Guests {
-    fn drop(&mut self) {
-        if let Some(runtime) = self.runtime.take() {
-            // The last handle may be dropped inside another runtime, where waiting is not allowed.
-            runtime.shutdown_background();
-        }
     }
 }
 
@@ -127,19 +132,61 @@ impl fmt::Debug for Guests {
     }
 }
 
+// === impl Threads ===
+
+impl Threads {
+    fn start(name: &str, threads: usize, nice: i32) -> std::io::Result<Self> {
+        let runtime = Builder::new_multi_thread()
+            .worker_threads(threads)
+            .max_blocking_threads(COMPILERS)
+            .thread_name(name)
+            .on_thread_start(move || lower_priority(nice))
+            .enable_time()
+            .build()?;
+        Ok(Self { handle: runtime.handle().clone(), runtime: Some(runtime) })
+    }
+}
+
+impl Drop for Threads {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.runtime.take() {
+            // The last handle may be dropped inside another runtime, where waiting is not allowed.
+            runtime.shutdown_background();
+        }
+    }
+}
+
 // === impl Moved ===
 
 impl<T> Future for Moved<T> {
     type Output = Result<T, Lost>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        Pin::new(&mut self.task).poll(context).map_err(|_| Lost)
+        Pin::new(&mut self.task).poll(context).map(|result| result.unwrap_or(Err(Lost)))
     }
 }
 
-fn lower_priority() {
+/// Polls a call until it is done, or has computed for so long that it is given back.
+async fn briskly<F: Future + Unpin>(call: F) -> Result<F::Output, F> {
+    let (mut call, mut used) = (Some(call), 0);
+    poll_fn(|context| {
+        let began = thread_clock();
+        let running = call.as_mut().expect("not polled after it was ready");
+        if let Poll::Ready(result) = Pin::new(running).poll(context) {
+            return Poll::Ready(Ok(result));
+        }
+        used += thread_clock() - began;
+        match call.take_if(|_| Duration::from_nanos(used) >= BRISK) {
+            Some(call) => Poll::Ready(Err(call)),
+            None => Poll::Pending,
+        }
+    })
+    .await
+}
+
+fn lower_priority(nice: i32) {
     // On Linux this is the thread's own priority.
-    if let Err(error) = rustix::process::setpriority_process(None, NICE) {
+    if let Err(error) = rustix::process::setpriority_process(None, nice) {
         warn!(%error, "failed to lower the priority of a guest thread");
     }
 }

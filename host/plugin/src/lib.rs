@@ -12,6 +12,7 @@ mod cell;
 mod config;
 mod contract;
 mod convert;
+mod durations;
 mod engine;
 mod error;
 mod failure;

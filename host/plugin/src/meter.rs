@@ -10,15 +10,18 @@ use std::{
         Arc,
         atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
     },
+    task::Poll,
     time::{Duration, Instant},
 };
 use wasmtime::UpdateDeadline;
 
-/// Ticks of the first slice, in which a call runs on its caller's thread. Two, so that a call that began just before a tick has
-/// a whole one.
-pub(crate) const FIRST_SLICE: u64 = 2;
+/// Ticks until a call is looked at first.
+pub(crate) const FIRST_SLICE: u64 = 1;
 /// Ticks of every later slice.
 const SLICE: u64 = 1;
+/// On its caller's thread a call is slow when it has computed for so long since it was looked at first: most of a tick. A call that
+/// merely happens to run while the tick comes, or whose thread had to wait for a processor, is not.
+const SLOW: Duration = Duration::from_micros(500);
 
 /// What is known of one call from outside its store: its CPU time, told by whoever polls it and read by the guest's epoch checks
 /// in between, and what happened on the way.
@@ -27,6 +30,8 @@ pub(crate) struct Account {
     used: AtomicU64,
     /// The thread's CPU clock when the poll began; none while the call runs on its caller's thread.
     since: AtomicU64,
+    /// The thread's CPU clock when the call was looked at first on its caller's thread; none before that.
+    seen: AtomicU64,
     /// The guest ran through a slice.
     slow: AtomicBool,
     /// The guest asked for more memory than it may have.
@@ -59,26 +64,31 @@ pub(crate) struct Exceeded(pub(crate) DeathKind, pub(crate) &'static str);
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct TimedOut;
 
-/// Polls a call and keeps its time. The wall-clock limit counts from the moment that the call is not done at once.
-pub(crate) async fn timed<T>(
+/// Polls a call and keeps its time. The wall-clock limit counts from the moment that the call is not done at once. Of a call that
+/// is done at once on its caller's thread the caller knows the time, and nothing is kept.
+///
+/// The future is made in here, where it stays: it is large, and to move it would cost as much as a good part of the call.
+pub(crate) async fn timed<F: Future>(
     account: &Account,
     place: Place,
+    began: Instant,
     wait: Duration,
-    call: impl Future<Output = T>,
-) -> Result<T, TimedOut> {
-    let mut call = pin!(call);
+    make: impl FnOnce() -> F,
+) -> Result<F::Output, TimedOut> {
+    let mut call = pin!(make());
     let mut inline = place == Place::Inline;
     let mut limit = None;
     poll_fn(|context| {
         if std::mem::take(&mut inline) {
-            let began = Instant::now();
             let poll = call.as_mut().poll(context);
-            account.add(began.elapsed());
+            if poll.is_pending() {
+                account.add(began.elapsed());
+            }
             return poll.map(Ok);
         }
         let limit = limit.get_or_insert_with(|| Box::pin(tokio::time::sleep(wait)));
         if limit.as_mut().poll(context).is_ready() {
-            return std::task::Poll::Ready(Err(TimedOut));
+            return Poll::Ready(Err(TimedOut));
         }
         account.enter();
         let poll = call.as_mut().poll(context);
@@ -119,6 +129,23 @@ impl Account {
         self.slow.store(false, Relaxed);
         self.refused.store(false, Relaxed);
         self.since.store(0, Relaxed);
+        self.seen.store(0, Relaxed);
+    }
+
+    /// Whether the call computes on its caller's thread, and not for long yet. To be asked on that thread, at every tick.
+    fn is_young(&self) -> bool {
+        // On guest threads the time since the poll began is kept.
+        if self.since.load(Relaxed) != 0 {
+            return false;
+        }
+        let now = thread_clock().max(1);
+        match self.seen.load(Relaxed) {
+            0 => {
+                self.seen.store(now, Relaxed);
+                true
+            }
+            seen => Duration::from_nanos(now.saturating_sub(seen)) < SLOW,
+        }
     }
 
     fn add(&self, time: Duration) {
@@ -135,7 +162,8 @@ impl Account {
     }
 }
 
-fn thread_clock() -> u64 {
+/// CPU time of the calling thread, in nanoseconds. A system call.
+pub(crate) fn thread_clock() -> u64 {
     let now = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
     now.tv_sec as u64 * 1_000_000_000 + now.tv_nsec as u64
 }
@@ -157,6 +185,9 @@ impl Meter {
 
     /// The guest ran through its slice: it yields, or ends.
     pub(crate) fn slice_over(&mut self) -> wasmtime::Result<UpdateDeadline> {
+        if self.account.is_young() {
+            return Ok(UpdateDeadline::Continue(SLICE));
+        }
         self.account.slow.store(true, Relaxed);
         if self.account.used() >= self.cpu_max {
             return Err(Exceeded(DeathKind::Deadline, "CPU time used up").into());
@@ -175,6 +206,11 @@ impl Meter {
             None => return Err(Exceeded(DeathKind::HostCalls, "too many host calls in one call").into()),
         }
         Ok(())
+    }
+
+    /// Whether so many bytes fit into the budget of what may be queued.
+    pub(crate) fn has_room(&self, bytes: usize) -> bool {
+        self.queued_left >= bytes as u64
     }
 
     /// Takes bytes that are about to be queued from the budget; false when they do not fit.

@@ -1,19 +1,18 @@
 //! What is counted of guests. No label names a tenant or a route; every label has a closed set of values.
 
+use crate::durations::Durations;
 use prometheus_client::{
-    encoding::{EncodeLabelSet, EncodeLabelValue, LabelValueEncoder},
-    metrics::{
-        counter::Counter,
-        family::Family,
-        gauge::Gauge,
-        histogram::{Histogram, exponential_buckets},
-    },
+    encoding::{EncodeLabelSet, EncodeLabelValue, EncodeMetric, LabelValueEncoder, MetricEncoder, NoLabelSet},
+    metrics::{MetricType, counter::Counter, family::Family, gauge::Gauge},
     registry::Registry,
 };
 use socklet_core::DeathKind;
 use std::{
     fmt,
-    sync::{Arc, atomic::AtomicU64},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
     time::Duration,
 };
 
@@ -57,16 +56,39 @@ pub(crate) enum AuthOutcome {
 pub(crate) struct Metrics(Arc<Inner>);
 
 struct Inner {
-    calls: Family<Call, Counter>,
-    durations: [Histogram; Hook::ALL.len()],
-    /// The calls that are many, resolved once.
-    ok: [Counter; Hook::ALL.len()],
-    cpu: Counter<f64, AtomicU64>,
+    calls: Arc<Calls>,
     memory: Gauge,
     live: Gauge,
     traps: Family<Trap, Counter>,
     auth: Family<Auth, Counter>,
 }
+
+/// What three series tell of calls.
+#[derive(Debug, Default)]
+struct Calls {
+    /// Those that are many: answered at once, so that their time is their CPU time.
+    at_once: Durations,
+    /// All others.
+    others: Durations,
+    /// Those of the others that were answered.
+    answered: [AtomicU64; Hook::ALL.len()],
+    /// Those of the others that ended in another way.
+    otherwise: Family<Call, Counter>,
+    /// CPU time of the others.
+    cpu_nanos: AtomicU64,
+}
+
+/// Calls by how they ended.
+#[derive(Debug)]
+struct Ends(Arc<Calls>);
+
+/// Calls by duration.
+#[derive(Debug)]
+struct Times(Arc<Calls>);
+
+/// CPU time of all calls.
+#[derive(Debug)]
+struct Cpu(Arc<Calls>);
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Call {
@@ -103,25 +125,25 @@ struct Word(&'static str);
 impl Metrics {
     /// Registers everything; the registry brings the prefix.
     pub(crate) fn register(registry: &mut Registry) -> Self {
-        let calls = Family::<Call, Counter>::default();
-        let durations =
-            Family::<Called, Histogram>::new_with_constructor(|| Histogram::new(exponential_buckets(1e-6, 4.0, 13)));
         let instances = Family::<InState, Gauge>::default();
         let inner = Inner {
-            ok: Hook::ALL.map(|hook| {
-                calls.get_or_create_owned(&Call { hook: Word(hook.as_str()), outcome: Word(Outcome::Ok.as_str()) })
-            }),
-            durations: Hook::ALL.map(|hook| durations.get_or_create_owned(&Called { hook: Word(hook.as_str()) })),
+            calls: Arc::default(),
             live: instances.get_or_create_owned(&InState { state: Word("live") }),
-            calls,
-            cpu: Counter::default(),
             memory: Gauge::default(),
             traps: Family::default(),
             auth: Family::default(),
         };
-        registry.register("plugin_calls", "Calls into plugins", inner.calls.clone());
-        registry.register("plugin_call_duration_seconds", "Time from a call's start to its answer", durations);
-        registry.register("plugin_cpu_seconds", "CPU time of calls into plugins, approximate", inner.cpu.clone());
+        registry.register("plugin_calls", "Calls into plugins", Ends(inner.calls.clone()));
+        registry.register(
+            "plugin_call_duration_seconds",
+            "Time from a call's start to its answer",
+            Times(inner.calls.clone()),
+        );
+        registry.register(
+            "plugin_cpu_seconds",
+            "CPU time of calls into plugins, approximate",
+            Cpu(inner.calls.clone()),
+        );
         registry.register("plugin_memory_bytes", "Linear memory of all live instances", inner.memory.clone());
         registry.register("plugin_instances", "Instances", instances);
         registry.register("plugin_traps", "Instances that died in a call", inner.traps.clone());
@@ -129,18 +151,23 @@ impl Metrics {
         Self(Arc::new(inner))
     }
 
+    /// Counts a call that was answered on its caller's thread, without waiting.
+    pub(crate) fn answered_at_once(&self, hook: Hook, duration: Duration) {
+        self.0.calls.at_once.observe(hook, duration);
+    }
+
+    /// Counts any other call.
     pub(crate) fn called(&self, hook: Hook, outcome: Outcome, duration: Duration, cpu: Duration) {
+        let calls = &self.0.calls;
         match outcome {
-            Outcome::Ok => drop(self.0.ok[hook as usize].inc()),
-            _ => drop(
-                self.0.calls.get_or_create(&Call { hook: Word(hook.as_str()), outcome: Word(outcome.as_str()) }).inc(),
-            ),
+            Outcome::Ok => drop(calls.answered[hook as usize].fetch_add(1, Relaxed)),
+            _ => drop(calls.otherwise.get_or_create(&Call::new(hook, outcome)).inc()),
         }
         if let Outcome::Died(_) | Outcome::Canceled = outcome {
             self.0.traps.get_or_create(&Trap { reason: Word(outcome.as_str()) }).inc();
         }
-        self.0.durations[hook as usize].observe(duration.as_secs_f64());
-        self.0.cpu.inc_by(cpu.as_secs_f64());
+        calls.others.observe(hook, duration);
+        calls.cpu_nanos.fetch_add(u64::try_from(cpu.as_nanos()).unwrap_or(u64::MAX), Relaxed);
     }
 
     pub(crate) fn authenticated(&self, outcome: AuthOutcome) {
@@ -156,10 +183,74 @@ impl Metrics {
     }
 }
 
+// === impl Ends ===
+
+impl EncodeMetric for Ends {
+    fn encode(&self, mut encoder: MetricEncoder<'_>) -> Result<(), fmt::Error> {
+        for hook in Hook::ALL {
+            let answered = self.0.at_once.row(hook).count() + self.0.answered[hook as usize].load(Relaxed);
+            let labels = Call::new(hook, Outcome::Ok);
+            encoder.encode_family(&labels)?.encode_counter::<NoLabelSet, u64, f64>(&answered, None)?;
+        }
+        self.0.otherwise.encode(encoder)
+    }
+
+    fn metric_type(&self) -> MetricType {
+        MetricType::Counter
+    }
+}
+
+// === impl Times ===
+
+impl EncodeMetric for Times {
+    fn encode(&self, mut encoder: MetricEncoder<'_>) -> Result<(), fmt::Error> {
+        for hook in Hook::ALL {
+            let row = self.0.at_once.row(hook).and(&self.0.others.row(hook));
+            let seconds = Duration::from_nanos(row.nanos).as_secs_f64();
+            let labels = Called { hook: Word(hook.as_str()) };
+            encoder.encode_family(&labels)?.encode_histogram::<NoLabelSet>(
+                seconds,
+                row.count(),
+                &row.bounded(),
+                None,
+            )?;
+        }
+        Ok(())
+    }
+
+    fn metric_type(&self) -> MetricType {
+        MetricType::Histogram
+    }
+}
+
+// === impl Cpu ===
+
+impl EncodeMetric for Cpu {
+    fn encode(&self, mut encoder: MetricEncoder<'_>) -> Result<(), fmt::Error> {
+        let at_once: u64 = Hook::ALL.iter().map(|hook| self.0.at_once.row(*hook).nanos).sum();
+        let nanos = at_once + self.0.cpu_nanos.load(Relaxed);
+        let seconds = Duration::from_nanos(nanos).as_secs_f64();
+        encoder.encode_counter::<NoLabelSet, f64, f64>(&seconds, None)
+    }
+
+    fn metric_type(&self) -> MetricType {
+        MetricType::Counter
+    }
+}
+
+// === impl Call ===
+
+impl Call {
+    fn new(hook: Hook, outcome: Outcome) -> Self {
+        Self { hook: Word(hook.as_str()), outcome: Word(outcome.as_str()) }
+    }
+}
+
 // === impl Hook ===
 
 impl Hook {
-    const ALL: [Self; 6] = [Self::Authenticate, Self::Upgrade, Self::Open, Self::Frame, Self::Message, Self::Close];
+    pub(crate) const ALL: [Self; 6] =
+        [Self::Authenticate, Self::Upgrade, Self::Open, Self::Frame, Self::Message, Self::Close];
 
     /// The function's name in the contract.
     pub(crate) fn as_str(self) -> &'static str {

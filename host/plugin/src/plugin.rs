@@ -19,7 +19,11 @@ use crate::{
 };
 use prometheus_client::registry::Registry;
 use socklet_core::{Authenticator, Behavior, Connections, PluginName, RouteName, TenantName};
-use std::{fmt, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 use tokio::sync::Semaphore;
 use wasmtime_wasi_config::WasiConfigVariables;
 
@@ -228,7 +232,7 @@ async fn try_linked<I: Indices>(linked: &Linked<I>, scope: &Arc<Scope>) -> Resul
     let slot = tokio::time::timeout(scope.wait, linked.slots().passing()).await.map_err(busy)?;
     let sandbox = linked.sandbox(scope, slot).map_err(failed)?;
     let account = sandbox.account();
-    match timed(&account, Place::Guests, scope.wait, linked.instantiate(sandbox)).await {
+    match timed(&account, Place::Guests, Instant::now(), scope.wait, || linked.instantiate(sandbox)).await {
         Ok(started) => started.map(drop).map_err(failed),
         Err(TimedOut) => Err(LoadError::Start("it waited for too long".into())),
     }

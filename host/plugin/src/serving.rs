@@ -4,9 +4,9 @@ use crate::{
     answer,
     cell::{Cell, Cells, NoTurn},
     failure::Failure,
-    guests::{Guests, Lost},
-    instance::{BehaviorIndices, Linked},
-    metrics::{Hook, Outcome},
+    guests::{Guests, Lost, Started},
+    instance::{BehaviorIndices, BehaviorInstance, Linked},
+    metrics::Hook,
     pace::Pace,
     plugin::Loaded,
     policy::{InstancePolicy, Key},
@@ -14,7 +14,7 @@ use crate::{
     state::Scope,
 };
 use socklet_core::{Behavior, BoxFuture, CallError, Principal, UpgradeRequest, Upgraded};
-use std::{fmt, sync::Arc, time::Duration};
+use std::{fmt, sync::Arc};
 
 /// How often an upgrade looks for another instance when the one it waits for dies in somebody else's call.
 const ATTEMPTS: usize = 3;
@@ -65,24 +65,18 @@ impl Serving {
         let connection = request.connection;
         let key = self.key(&request)?;
         let (cell, turn) = self.turn(key).await?;
-        let place = self.pace.place();
         let credentials = self.plugin.credentials();
-        let call = turn.call(
-            place,
-            move |mut instance| async move {
-                let answer = instance.on_upgrade(&request, principal.as_deref(), credentials).await;
-                (instance, answer)
-            },
-            answer::upgrade,
-            Result::is_err,
-        );
-        match self.guests().run(place, Box::pin(call)).await {
-            Ok(Ok(Ok(acceptance))) => {
-                Ok(Upgraded::Accepted(acceptance, Box::new(PluginSession::new(cell, connection))))
-            }
-            Ok(Ok(Err(response))) => Ok(Upgraded::Answered(response)),
-            Ok(Err(error)) => Err(error),
-            Err(Lost) => Err(cell.lost()),
+        let work = move |mut instance: Box<BehaviorInstance>| async move {
+            let answer = instance.on_upgrade(&request, principal.as_deref(), credentials).await;
+            (instance, answer)
+        };
+        let answer = match turn.start(work, answer::upgrade, Result::is_err) {
+            Started::Done(answer) => answer,
+            Started::Moved(moved) => moved.await.unwrap_or_else(|Lost| Err(cell.lost())),
+        };
+        match answer? {
+            Ok(acceptance) => Ok(Upgraded::Accepted(acceptance, Box::new(PluginSession::new(cell, connection)))),
+            Err(response) => Ok(Upgraded::Answered(response)),
         }
     }
 
@@ -120,11 +114,6 @@ impl Serving {
     /// Reports a failure; the error for the caller has only its event.
     pub(crate) fn failed(&self, failure: &Failure, hook: Hook) -> CallError {
         failure.report(&self.scope, hook)
-    }
-
-    /// Counts a call.
-    pub(crate) fn called(&self, hook: Hook, outcome: Outcome, duration: Duration, cpu: Duration) {
-        self.scope.metrics.called(hook, outcome, duration, cpu);
     }
 
     pub(crate) fn guests(&self) -> &Guests {

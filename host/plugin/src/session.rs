@@ -5,6 +5,7 @@ use crate::{
     cell::{Cell, NoTurn, Turn},
     failure::Failure,
     guests::{Lost, Started},
+    instance::BehaviorInstance,
     metrics::Hook,
     serving::Serving,
     slots::Slot,
@@ -96,19 +97,12 @@ fn close(serving: Arc<Serving>, slot: Slot, connection: ConnectionId, event: Eve
 }
 
 fn start(cell: &Arc<Cell>, turn: Turn, connection: ConnectionId, event: Event) -> Call {
-    let place = cell.serving.pace().place();
-    let call = turn.call(
-        place,
-        move |mut instance| async move {
-            let answer = instance.on_event(connection, &event).await;
-            (instance, answer)
-        },
-        answer::hook,
-        |answer| matches!(answer, Answer::Close(_)),
-    );
-    match cell.serving.guests().start(place, Box::pin(call)) {
-        Started::Done(Ok(outcome)) => Call::Done(outcome),
-        Started::Done(Err(Lost)) => Call::Done(Err(cell.lost())),
+    let work = move |mut instance: Box<BehaviorInstance>| async move {
+        let answer = instance.on_event(connection, &event).await;
+        (instance, answer)
+    };
+    match turn.start(work, answer::hook, |answer| matches!(answer, Answer::Close(_))) {
+        Started::Done(outcome) => Call::Done(outcome),
         Started::Moved(moved) => {
             let cell = cell.clone();
             Call::Pending(Box::pin(async move { moved.await.unwrap_or_else(|Lost| Err(cell.lost())) }))

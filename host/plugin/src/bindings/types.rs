@@ -1,7 +1,7 @@
 //! The words of `socklet:plugin/types` as the virtual machine passes them. By hand, because `bindgen!` of wasmtime 48 makes an
 //! `impl Error` without its lifetime of a type that is both borrowed and an error. What goes to guests borrows.
 
-use wasmtime::component::{ComponentType, HasData, Lift, Linker, Lower};
+use wasmtime::component::{ComponentType, HasData, Lift, Linker, Lower, WasmList, WasmStr};
 
 /// What `bindgen!` expects beside the types: the interface has no functions.
 pub trait Host {}
@@ -79,13 +79,15 @@ pub struct PrincipalParam<'a> {
     pub expires_at: Option<u64>,
 }
 
-#[derive(ComponentType, Lift, Lower, Clone, Debug)]
+/// Where a message lies in the guest's memory, for as long as the guest waits in its host call. It may only be an argument: what a
+/// guest returns is gone before the host looks.
+#[derive(ComponentType, Lift)]
 #[component(variant)]
 pub enum MessageResult {
     #[component(name = "text")]
-    Text(String),
+    Text(WasmStr),
     #[component(name = "binary")]
-    Binary(Vec<u8>),
+    Binary(WasmList<u8>),
 }
 
 #[derive(ComponentType, Lower, Clone, Debug)]

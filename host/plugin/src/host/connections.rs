@@ -2,16 +2,17 @@
 
 use crate::{
     bindings::{
-        connections::{Host, SendError},
+        connections::{Host, HostWithStore, SendError},
         frames::Opcode as GuestOpcode,
         types,
     },
-    convert::{message, opcode},
+    convert::opcode,
     meter::Meter,
     state::State,
 };
 use bytes::Bytes;
-use socklet_core::{CloseFrame, ConnectionId, Connections, Opcode};
+use socklet_core::{CloseFrame, ConnectionId, Connections, MessageRef, Opcode};
+use wasmtime::{AsContext, component::Access};
 
 /// What a message costs of the budget of queued bytes beside its payload, per call.
 pub(super) const OVERHEAD: usize = 64;
@@ -31,6 +32,32 @@ impl RouteView<'_> {
     }
 }
 
+impl HostWithStore<State> for RouteView<'static> {
+    fn send(
+        mut host: Access<State, Self>,
+        to: u64,
+        message: types::MessageResult,
+    ) -> wasmtime::Result<Result<(), SendError>> {
+        host.get().meter.host_call()?;
+        let (cost, sent) = in_place(&host, &message, |route, meter, message| {
+            let cost = message.len() + OVERHEAD;
+            (cost, meter.has_room(cost).then(|| route.send(to.into(), message)))
+        })?;
+        let Some(sent) = sent else { return Ok(Err(spent())) };
+        host.get().meter.queue_or_end(cost)?;
+        Ok(sent.map_err(SendError::from))
+    }
+
+    fn send_all(
+        mut host: Access<State, Self>,
+        message: types::MessageResult,
+        but: Option<u64>,
+    ) -> wasmtime::Result<u64> {
+        host.get().meter.host_call()?;
+        fan_out(host, &message, |route, message| route.send_all(message, but.map(ConnectionId::from)))
+    }
+}
+
 impl Host for RouteView<'_> {
     fn ids(&mut self) -> wasmtime::Result<Vec<u64>> {
         self.meter.host_call()?;
@@ -40,24 +67,6 @@ impl Host for RouteView<'_> {
     fn count(&mut self) -> wasmtime::Result<u64> {
         self.meter.host_call()?;
         Ok(self.route.count() as u64)
-    }
-
-    fn send(&mut self, to: u64, message: types::MessageResult) -> wasmtime::Result<Result<(), SendError>> {
-        self.meter.host_call()?;
-        let message = self::message(message);
-        if !self.meter.queue(message.len() + OVERHEAD) {
-            return Ok(Err(spent()));
-        }
-        Ok(self.route.send(to.into(), message.as_ref()).map_err(SendError::from))
-    }
-
-    fn send_all(&mut self, message: types::MessageResult, but: Option<u64>) -> wasmtime::Result<u64> {
-        self.meter.host_call()?;
-        let message = self::message(message);
-        self.meter.queue_or_end(message.len() + OVERHEAD)?;
-        let receivers = self.route.send_all(message.as_ref(), but.map(ConnectionId::from));
-        self.meter.queue_or_end(OVERHEAD * receivers as usize)?;
-        Ok(receivers)
     }
 
     fn send_frame(
@@ -129,6 +138,38 @@ impl From<socklet_core::SendError> for SendError {
             Core::TooLarge => Self::Other("larger than the send queue".into()),
         }
     }
+}
+
+/// Hands a message on as it lies in the guest's memory.
+fn in_place<R>(
+    host: &Access<State, RouteView<'static>>,
+    message: &types::MessageResult,
+    with: impl FnOnce(&dyn Connections, &Meter, MessageRef<'_>) -> R,
+) -> wasmtime::Result<R> {
+    let store = host.as_context();
+    let State { scope, meter, .. } = store.data();
+    let route = scope.connections.as_deref().expect("only behaviors are linked to connections");
+    Ok(match message {
+        types::MessageResult::Text(text) => with(route, meter, MessageRef::Text(&text.to_str(store)?)),
+        types::MessageResult::Binary(bytes) => with(route, meter, MessageRef::Binary(bytes.as_le_slice(store))),
+    })
+}
+
+/// Sends a message to many, and takes what that costs from the budget: the payload once, and a little for each.
+pub(super) fn fan_out(
+    mut host: Access<State, RouteView<'static>>,
+    message: &types::MessageResult,
+    send: impl FnOnce(&dyn Connections, MessageRef<'_>) -> u64,
+) -> wasmtime::Result<u64> {
+    let (cost, receivers) = in_place(&host, message, |route, meter, message| {
+        let cost = message.len() + OVERHEAD;
+        (cost, meter.has_room(cost).then(|| send(route, message)))
+    })?;
+    let meter = host.get().meter;
+    meter.queue_or_end(cost)?;
+    let receivers = receivers.unwrap_or_default();
+    meter.queue_or_end(OVERHEAD * receivers as usize)?;
+    Ok(receivers)
 }
 
 fn spent() -> SendError {

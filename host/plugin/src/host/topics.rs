@@ -1,11 +1,27 @@
 //! The import `topics`: named groups of connections inside one route.
 
-use super::connections::{OVERHEAD, RouteView, numbers};
+use super::connections::{RouteView, fan_out, numbers};
 use crate::{
-    bindings::{topics::Host, types},
-    convert::message,
+    bindings::{
+        topics::{Host, HostWithStore},
+        types,
+    },
+    state::State,
 };
 use socklet_core::ConnectionId;
+use wasmtime::component::Access;
+
+impl HostWithStore<State> for RouteView<'static> {
+    fn publish(
+        mut host: Access<State, Self>,
+        topic: String,
+        message: types::MessageResult,
+        but: Option<u64>,
+    ) -> wasmtime::Result<u64> {
+        host.get().meter.host_call()?;
+        fan_out(host, &message, |route, message| route.publish(&topic, message, but.map(ConnectionId::from)))
+    }
+}
 
 impl Host for RouteView<'_> {
     fn subscribe(&mut self, connection: u64, topic: String) -> wasmtime::Result<Result<(), String>> {
@@ -17,15 +33,6 @@ impl Host for RouteView<'_> {
         self.meter.host_call()?;
         self.route.unsubscribe(connection.into(), &topic);
         Ok(())
-    }
-
-    fn publish(&mut self, topic: String, message: types::MessageResult, but: Option<u64>) -> wasmtime::Result<u64> {
-        self.meter.host_call()?;
-        let message = self::message(message);
-        self.meter.queue_or_end(message.len() + OVERHEAD)?;
-        let receivers = self.route.publish(&topic, message.as_ref(), but.map(ConnectionId::from));
-        self.meter.queue_or_end(OVERHEAD * receivers as usize)?;
-        Ok(receivers)
     }
 
     fn subscribers(&mut self, topic: String) -> wasmtime::Result<Vec<u64>> {
