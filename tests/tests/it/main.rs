@@ -8,6 +8,7 @@ mod clients;
 mod command_line;
 mod drain;
 mod endings;
+mod frames;
 mod guests;
 mod handshake;
 mod heartbeat;
