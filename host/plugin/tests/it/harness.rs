@@ -228,11 +228,6 @@ impl Net {
         with(self.lock().connections.get_mut(&id).expect("a known connection"))
     }
 
-    /// Forgets connections that have ended.
-    pub(crate) fn forget_closed(&self) {
-        self.lock().connections.retain(|_, connection| connection.open);
-    }
-
     pub(crate) fn set_principal(&self, id: ConnectionId, principal: Principal) {
         self.connection(id, |connection| connection.principal = Some(Arc::new(principal)));
     }
