@@ -19,9 +19,10 @@ use tracing::{Instrument, warn};
 use wasmtime::Engine;
 
 /// How much lower the priority of a guest thread is that runs calls which only just moved, and of those that compile.
-const NICE: i32 = 10;
-/// And of one that runs calls which take long: the lowest there is.
-const NICE_PATIENT: i32 = 19;
+const NICE: i32 = 5;
+/// And of one that runs calls which take long. No lower: on a busy machine a thread that hardly runs would keep the locks that it
+/// holds, of the allocator and of the log, from those that matter.
+const NICE_PATIENT: i32 = 10;
 /// Threads for calls that only just moved.
 const BRISK_THREADS: usize = 2;
 /// What a call that moved may compute before it has to wait its turn among those that take long.

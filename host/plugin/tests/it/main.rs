@@ -11,3 +11,4 @@ mod imports;
 mod instances;
 mod loading;
 mod logs;
+mod turns;
