@@ -19,7 +19,7 @@ IN_GUESTS := --manifest-path tests/guests/Cargo.toml --target-dir tests/guests/t
 IN_BENCH := --manifest-path tests/bench/Cargo.toml --target-dir tests/bench/target
 BENCH := tests/bench/target/release/bench
 
-.PHONY: help run build plugins guests test bench bench-quick bench-docs bench-build fuzz lint fmt clean \
+.PHONY: help run build plugins guests test conformance bench bench-quick bench-docs bench-build fuzz lint fmt clean \
 	setup setup-rust setup-system setup-python setup-node setup-autobahn setup-fuzz
 
 help: ## List the targets
@@ -41,6 +41,10 @@ test: setup plugins guests ## Install what is missing and run every test
 	cargo test --workspace --locked --no-fail-fast
 	cargo test $(IN_PLUGINS) --workspace --locked --no-fail-fast
 	cargo test $(IN_BENCH) --package bench --locked --no-fail-fast
+	@if [ -e $(TOOLS)/autobahn.skipped ]; then echo "!!! SKIPPED: Autobahn test suite: $$(cat $(TOOLS)/autobahn.skipped)"; fi
+
+conformance: setup plugins ## Run all cases of the Autobahn test suite, a quarter of an hour
+	cargo test --workspace --locked --test it -- --ignored --exact clients::autobahn_finds_nothing_in_all_of_its_cases
 	@if [ -e $(TOOLS)/autobahn.skipped ]; then echo "!!! SKIPPED: Autobahn test suite: $$(cat $(TOOLS)/autobahn.skipped)"; fi
 
 bench: bench-build ## Measure Socklet beside native servers, a quarter of an hour on a quiet machine

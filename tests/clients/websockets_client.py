@@ -16,6 +16,7 @@ import sys
 import time
 
 from websockets.asyncio.client import ClientConnection, connect
+from websockets.extensions.permessage_deflate import ClientPerMessageDeflateFactory
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.frames import Opcode
 
@@ -205,6 +206,35 @@ async def idle(args):
     return {"pings": connection.pings}
 
 
+async def compressed(args):
+    """Similar messages of many sizes come back, compressed as --deflate asks and --agreed says."""
+    asked = [parameter.partition("=") for parameter in args.deflate.split(",") if parameter]
+    # A context that may be taken over is the default of the library, too.
+    parameters = {name: int(value) if value else True for name, _, value in asked}
+    extension = ClientPerMessageDeflateFactory(**parameters)
+    async with open_connection(args, compression=None, extensions=[extension]) as connection:
+        agreed = connection.response.headers.get("Sec-WebSocket-Extensions", "")
+        check(agreed == args.agreed, f"agreed on {agreed!r}, expected {args.agreed!r}")
+        messages = list(similar())
+        for message in messages:
+            await expect_echo(connection, message)
+            cut = len(message) // 3
+            await expect_echo(connection, message, (part for part in (message[:cut], message[cut:], message[:0])))
+        await asyncio.gather(*(connection.send(message) for message in messages))
+        for message in messages:
+            check(await connection.recv() == message, f"{len(message)} long message came back different")
+    return {"messages": 3 * len(messages), "bytes": 3 * sum(len(message) for message in messages)}
+
+
+def similar():
+    """Text and bytes, of which much repeats, and some that nothing makes smaller."""
+    for turn in range(40):
+        records = [{"id": turn + i, "name": f"user {i * 7919 % 101}", "says": "zażółć"} for i in range(turn * turn // 8)]
+        yield json.dumps(records, ensure_ascii=False)
+        yield json.dumps(records).encode()
+        yield os.urandom(turn * 100)
+
+
 async def many(args):
     """--connections are open at once and each gets its own messages back."""
     connections = await asyncio.gather(*(open_connection(args) for _ in range(args.connections)))
@@ -232,6 +262,7 @@ SCENARIOS = {
         refused,
         oversize,
         idle,
+        compressed,
         many,
     )
 }
@@ -273,6 +304,8 @@ def main():
     parser.add_argument("--status", type=int, default=403)
     parser.add_argument("--idle", type=float, default=5, help="seconds, longer than interval plus pong time-out")
     parser.add_argument("--pings", type=int, default=2, help="pings that must come while idle")
+    parser.add_argument("--deflate", default="", help="what to ask of compression, such as server_max_window_bits=10")
+    parser.add_argument("--agreed", default="", help="what the server must answer to it")
     parser.add_argument("--connections", type=int, default=50)
     parser.add_argument("--timeout", type=float, default=30, help="seconds for each scenario")
     args = parser.parse_intermixed_args()

@@ -28,9 +28,10 @@ class Client {
   pings = 0;
   ended = null;
 
-  constructor(options, { user = options.user, password = options.password, protocols = [] } = {}) {
+  constructor(options, { user = options.user, password = options.password, protocols = [], deflate } = {}) {
     this.signal = options.signal;
     const settings = { maxPayload: 2 ** 26 };
+    if (deflate) settings.perMessageDeflate = deflate;
     if (user) settings.auth = `${user}:${password}`;
     if (options.origin) settings.origin = options.origin;
     this.socket = new WebSocket(options.url, protocols, settings);
@@ -38,6 +39,7 @@ class Client {
       this.#messages.push(isBinary ? data : data.toString());
       this.#wake();
     });
+    this.socket.on("upgrade", (response) => (this.extensions = response.headers["sec-websocket-extensions"] ?? ""));
     this.socket.on("ping", () => (this.pings += 1));
     this.socket.on("close", (code, reason) => {
       this.ended = { code, reason: reason.toString() };
@@ -90,6 +92,17 @@ class Client {
       await this.next();
     }
     return this.ended;
+  }
+}
+
+/** Text and bytes, of which much repeats, and some that nothing makes smaller. */
+function* similar() {
+  for (let turn = 0; turn < 40; turn += 1) {
+    const record = (_, i) => ({ id: turn + i, name: `user ${(i * 7919) % 101}`, says: "zażółć" });
+    const text = JSON.stringify(Array.from({ length: (turn * turn) >> 3 }, record));
+    yield text;
+    yield Buffer.from(text);
+    yield randomBytes(turn * 100);
   }
 }
 
@@ -238,6 +251,31 @@ const SCENARIOS = {
     return { pings: client.pings };
   },
 
+  // Similar messages of many sizes, compressed as --deflate asks and --agreed says; the same in three fragments, the same at once.
+  async compressed(options) {
+    const deflate = { threshold: 0 };
+    for (const parameter of options.deflate.split(",").filter(Boolean)) {
+      const [name, value] = parameter.split("=");
+      deflate[name.replace(/_([a-z])/g, (_, letter) => letter.toUpperCase())] = value ? Number(value) : true;
+    }
+    const client = await open(options, { deflate });
+    check(client.extensions === options.agreed, `agreed on '${client.extensions}', expected '${options.agreed}'`);
+    const messages = [...similar()];
+    for (const message of messages) {
+      await client.expectEcho(message);
+      const bytes = Buffer.from(message);
+      const binary = typeof message !== "string";
+      client.socket.send(bytes.subarray(0, bytes.length / 3), { fin: false, binary });
+      client.socket.send(bytes.subarray(bytes.length / 3), { fin: false, binary });
+      client.socket.send("", { fin: true, binary });
+      await client.expect(message);
+    }
+    for (const message of messages) client.socket.send(message);
+    for (const message of messages) await client.expect(message);
+    await client.end();
+    return { messages: 3 * messages.length };
+  },
+
   async many(options) {
     const clients = await Promise.all(Array.from({ length: options.connections }, () => open(options)));
     const talk = async (client, number) => {
@@ -266,7 +304,10 @@ async function run(name, options) {
 
 /** Returns the URL, the scenarios and the options; throws when the command line is wrong. */
 function parse() {
-  const text = { reason: "see you later", offer: "chat.v2,chat.v1", expect: "", user: "", password: "", origin: "" };
+  const text = {
+    ...{ reason: "see you later", offer: "chat.v2,chat.v1", expect: "", user: "", password: "", origin: "" },
+    ...{ deflate: "", agreed: "" },
+  };
   const numbers = { max: 65536, code: 4001, status: 403, idle: 5, pings: 2, connections: 50, timeout: 30 };
   const defaults = { ...text, ...numbers };
   const { values, positionals } = parseArgs({
