@@ -9,6 +9,7 @@ const LONG: &[(&str, &str)] = &[
     ("Cargo.lock", "written by cargo"),
     ("plugins/Cargo.lock", "written by cargo"),
     ("tests/bench/Cargo.lock", "written by cargo"),
+    ("tests/fuzz/Cargo.lock", "written by cargo"),
     ("tests/guests/Cargo.lock", "written by cargo"),
 ];
 

@@ -298,7 +298,7 @@ impl Drive {
                 Next::Close(frame) => self.client_closes(frame),
             }
             *calls += 1;
-            if *calls % CALLS_PER_LOOK == 0 && (*calls >= CALLS_IN_A_ROW || now.elapsed() >= TURN) {
+            if calls.is_multiple_of(CALLS_PER_LOOK) && (*calls >= CALLS_IN_A_ROW || now.elapsed() >= TURN) {
                 *calls = 0;
                 return true;
             }
