@@ -11,6 +11,7 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     pin::Pin,
     task::{Context, Poll, Waker},
+    thread,
     time::Duration,
 };
 use tokio::runtime::{Builder, Handle, Runtime};
@@ -86,7 +87,7 @@ impl Guests {
         let task = match place {
             Place::Guests => self.patient.handle.spawn(async move {
                 let _awake = awake;
-                Ok(call.await)
+                Ok(politely(call).await)
             }),
             Place::Inline => {
                 let patient = self.patient.handle.clone();
@@ -94,7 +95,7 @@ impl Guests {
                     let _awake = awake;
                     match briskly(call).await {
                         Ok(result) => Ok(result),
-                        Err(call) => AbortOnDropHandle::new(patient.spawn(call)).await.map_err(|_| Lost),
+                        Err(call) => AbortOnDropHandle::new(patient.spawn(politely(call))).await.map_err(|_| Lost),
                     }
                 })
             }
@@ -177,10 +178,24 @@ async fn briskly<F: Future + Unpin>(call: F) -> Result<F::Output, F> {
             return Poll::Ready(Ok(result));
         }
         used += thread_clock() - began;
+        thread::yield_now();
         match call.take_if(|_| Duration::from_nanos(used) >= BRISK) {
             Some(call) => Poll::Ready(Err(call)),
             None => Poll::Pending,
         }
+    })
+    .await
+}
+
+/// Polls a call until it is done. After each slice the thread steps back: Linux lets a thread run to the end of its own slice (3 ms),
+/// whatever its priority, before one that woke up meanwhile, such as one that serves sockets.
+async fn politely<F: Future + Unpin>(mut call: F) -> F::Output {
+    poll_fn(|context| {
+        let poll = Pin::new(&mut call).poll(context);
+        if poll.is_pending() {
+            thread::yield_now();
+        }
+        poll
     })
     .await
 }

@@ -1,5 +1,6 @@
 //! The registry: the connections of one route, as plugins and operators reach them.
 
+mod by_id;
 mod cork;
 mod outbox;
 mod output;
@@ -8,6 +9,7 @@ mod shared;
 mod topics;
 
 use crate::{Metrics, RouteConfig, compression::CompressOnce, framing::EncodedFrame};
+use by_id::ById;
 use bytes::Bytes;
 pub(crate) use cork::Cork;
 pub(crate) use output::Output;
@@ -17,19 +19,16 @@ use socklet_core::{
     BoxFuture, CloseFrame, CloseReason, ConnectionId, Connections, Heartbeat, MessageRef, Opcode, Principal, SendError,
     SubscribeError,
 };
-use std::{
-    collections::HashMap,
-    sync::{
-        Arc, PoisonError, RwLock, RwLockReadGuard,
-        atomic::{AtomicU32, Ordering},
-    },
+use std::sync::{
+    Arc, PoisonError, RwLock, RwLockReadGuard,
+    atomic::{AtomicU32, Ordering},
 };
 use topics::Topics;
 
 /// The connections of one route of one tenant: nothing of any other can be reached through it.
 #[derive(Debug)]
 pub struct RouteConnections {
-    peers: RwLock<ById>,
+    peers: RwLock<ById<Arc<Peer>>>,
     shared: Arc<Shared>,
     topics: Topics,
     heartbeat: RwLock<Heartbeat>,
@@ -37,8 +36,6 @@ pub struct RouteConnections {
     heartbeats: AtomicU32,
     max_connections: usize,
 }
-
-type ById = HashMap<ConnectionId, Arc<Peer>>;
 
 /// A connection's place in the registry, from before `on-upgrade` to after `on-close`.
 #[derive(Debug)]
@@ -92,7 +89,7 @@ impl RouteConnections {
         self.read().get(&id).cloned()
     }
 
-    fn read(&self) -> RwLockReadGuard<'_, ById> {
+    fn read(&self) -> RwLockReadGuard<'_, ById<Arc<Peer>>> {
         self.peers.read().expect("nothing panics while it holds the lock")
     }
 

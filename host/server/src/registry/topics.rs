@@ -1,6 +1,9 @@
 //! Named groups of connections, inside one route.
 
-use super::peer::{MAX_TOPICS, Peer};
+use super::{
+    by_id::ById,
+    peer::{MAX_TOPICS, Peer},
+};
 use socklet_core::{ConnectionId, SubscribeError};
 use std::{
     collections::{HashMap, hash_map::Values},
@@ -13,7 +16,7 @@ pub(super) struct Topics {
     topics: RwLock<ByName>,
 }
 
-type ByName = HashMap<Arc<str>, HashMap<ConnectionId, Arc<Peer>>>;
+type ByName = HashMap<Arc<str>, ById<Arc<Peer>>>;
 
 // === impl Topics ===
 
