@@ -81,8 +81,7 @@ pub fn inflate(data: &[u8]) {
             let Some(small) = deflater.compress(message, None) else { continue };
             assert!(small.len() < message.len());
             let mut out = Vec::new();
-            let mut take = |bytes: &[u8]| -> Result<(), ()> { Ok(out.extend_from_slice(bytes)) };
-            inflater.inflate(&small, message.len(), &mut take).expect("it fits");
+            inflater.inflate(&small, message.len(), keep(&mut out)).expect("it fits");
             inflater.finish(takeover).expect("it is whole");
             assert_eq!(out, message);
             if !takeover {
@@ -97,13 +96,20 @@ fn inflated<'a>(pieces: impl Iterator<Item = &'a [u8]>, room: usize) -> (Vec<u8>
     let (mut inflater, mut out) = (Inflater::default(), Vec::new());
     for piece in pieces {
         let left = room - out.len();
-        let mut take = |bytes: &[u8]| -> Result<(), ()> { Ok(out.extend_from_slice(bytes)) };
-        if inflater.inflate(piece, left, &mut take).is_err() {
+        if inflater.inflate(piece, left, keep(&mut out)).is_err() {
             return (out, false);
         }
     }
     let whole = inflater.finish(false).is_ok();
     (out, whole)
+}
+
+/// Takes everything that is inflated.
+fn keep(out: &mut Vec<u8>) -> impl FnMut(&[u8]) -> Result<(), ()> {
+    |bytes| {
+        out.extend_from_slice(bytes);
+        Ok(())
+    }
 }
 
 fn deflate(takeover: bool) -> Deflate {
