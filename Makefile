@@ -43,7 +43,7 @@ test: setup plugins guests ## Install what is missing and run every test
 	cargo test $(IN_BENCH) --package bench --locked --no-fail-fast
 	@if [ -e $(TOOLS)/autobahn.skipped ]; then echo "!!! SKIPPED: Autobahn test suite: $$(cat $(TOOLS)/autobahn.skipped)"; fi
 
-conformance: setup plugins ## Run all cases of the Autobahn test suite, a quarter of an hour
+conformance: setup plugins ## Run all cases of the Autobahn test suite, ten minutes
 	cargo test --workspace --locked --test it -- --ignored --exact clients::autobahn_finds_nothing_in_all_of_its_cases
 	@if [ -e $(TOOLS)/autobahn.skipped ]; then echo "!!! SKIPPED: Autobahn test suite: $$(cat $(TOOLS)/autobahn.skipped)"; fi
 

@@ -155,7 +155,7 @@ async fn autobahn_finds_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "takes a quarter of an hour: make conformance"]
+#[ignore = "takes ten minutes: make conformance"]
 async fn autobahn_finds_nothing_in_all_of_its_cases() {
     autobahn("autobahn-all", "autobahn-expected-all.json", 7200).await;
 }
