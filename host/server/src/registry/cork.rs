@@ -2,16 +2,19 @@
 
 use super::Peer;
 use futures_util::task::AtomicWaker;
+use socklet_core::EventId;
 use std::{
     future::poll_fn,
     mem,
+    panic::{AssertUnwindSafe, catch_unwind},
     sync::{
-        Arc, Mutex, MutexGuard,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
     task::Poll,
 };
 use tokio::time::Instant;
+use tracing::error;
 
 /// Connections that are written to in one go; then other tasks of the thread get their turn.
 const IN_A_ROW: usize = 128;
@@ -65,7 +68,12 @@ impl Cork {
             let now = Instant::now();
             let end = ready.len().min(next + IN_A_ROW);
             for peer in &ready[next..end] {
-                peer.flush(now);
+                // A panic of ours ends one connection, and not the thread that serves all of them.
+                if catch_unwind(AssertUnwindSafe(|| peer.flush(now))).is_err() {
+                    let (event, id) = (EventId::next(), peer.id());
+                    error!(%event, %id, "panicked while writing to a connection");
+                    peer.give_up(event);
+                }
             }
             next = end;
             if next == ready.len() {
@@ -84,7 +92,8 @@ impl Cork {
         .await;
     }
 
+    /// A panic of somebody who had the lock ended one connection, and must not end the others.
     fn lock(&self) -> MutexGuard<'_, Vec<Arc<Peer>>> {
-        self.peers.lock().expect("nothing panics while it holds the lock")
+        self.peers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -66,7 +66,7 @@ impl RouteConnections {
         principal: Option<Arc<Principal>>,
         cork: Arc<Cork>,
     ) -> Option<Registration> {
-        let mut peers = self.peers.write().expect("nothing panics while it holds the lock");
+        let mut peers = self.peers.write().unwrap_or_else(PoisonError::into_inner);
         if peers.len() >= self.max_connections {
             return None;
         }
@@ -90,7 +90,7 @@ impl RouteConnections {
     }
 
     fn read(&self) -> RwLockReadGuard<'_, ById<Arc<Peer>>> {
-        self.peers.read().expect("nothing panics while it holds the lock")
+        self.peers.read().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Encodes once, queues for each. Returns how many accepted.
@@ -221,6 +221,6 @@ impl Registration {
 impl Drop for Registration {
     fn drop(&mut self) {
         self.end();
-        self.route.peers.write().expect("nothing panics while it holds the lock").remove(&self.peer.id());
+        self.route.peers.write().unwrap_or_else(PoisonError::into_inner).remove(&self.peer.id());
     }
 }

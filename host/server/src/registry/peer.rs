@@ -12,12 +12,12 @@ use crate::{
     framing::EncodedFrame,
 };
 use bytes::Bytes;
-use socklet_core::{CloseReason, ConnectionId, MessageRef, Opcode, Principal, SendError};
+use socklet_core::{CloseReason, ConnectionId, EventId, MessageRef, Opcode, Principal, SendError};
 use std::{
     fmt,
     future::poll_fn,
     sync::{
-        Arc, Mutex, MutexGuard,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed},
     },
     task::{Context, Poll, Waker},
@@ -352,6 +352,14 @@ impl Peer {
         }
     }
 
+    /// Writing to it failed in a way that is ours.
+    pub(super) fn give_up(&self, event: EventId) {
+        let mut state = self.state();
+        state.broken = true;
+        self.close_in(state, CloseReason::Host(event));
+        self.look();
+    }
+
     fn write(&self, mut cx: Option<&mut Context<'_>>, now: Instant) -> MutexGuard<'_, State> {
         let mut state = self.state();
         let mut written = 0;
@@ -492,8 +500,9 @@ impl Peer {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        // Held for a few instructions, never across an await or a system call.
-        self.state.lock().expect("nothing panics while it holds the lock")
+        // Held for a few instructions, never across an await or a system call. Whoever panics with it (a compressor, for
+        // example) ends this connection: its end needs the lock, too.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -7,7 +7,7 @@ use super::{
 use socklet_core::{ConnectionId, SubscribeError};
 use std::{
     collections::{HashMap, hash_map::Values},
-    sync::{Arc, RwLock, RwLockWriteGuard},
+    sync::{Arc, PoisonError, RwLock, RwLockWriteGuard},
 };
 
 /// The topics of a route. A topic is there as long as it has a subscriber.
@@ -65,12 +65,12 @@ impl Topics {
         topic: &str,
         work: impl FnOnce(Values<'_, ConnectionId, Arc<Peer>>) -> T,
     ) -> T {
-        let topics = self.topics.read().expect("nothing panics while it holds the lock");
+        let topics = self.topics.read().unwrap_or_else(PoisonError::into_inner);
         topics.get(topic).map(|peers| work(peers.values())).unwrap_or_default()
     }
 
     fn write(&self) -> RwLockWriteGuard<'_, ByName> {
-        self.topics.write().expect("nothing panics while it holds the lock")
+        self.topics.write().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
