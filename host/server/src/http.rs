@@ -3,7 +3,7 @@
 use crate::{
     Route,
     admission::{self, Admission, Refused},
-    connection::{self, Socket},
+    connection::{self, Reader, Socket, Writer},
     handshake::{self, Kind},
     listener::Origin,
     routing::decode_path,
@@ -16,7 +16,7 @@ use http_body_util::{BodyExt, Full, combinators::UnsyncBoxBody};
 use hyper::{body::Incoming, server::conn::http1, service::service_fn, upgrade::OnUpgrade};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
-use socklet_core::{EventId, Refusal};
+use socklet_core::{ConnectionId, EventId, Refusal};
 use std::{convert::Infallible, io, panic::AssertUnwindSafe, pin::pin, sync::Arc, time::Duration};
 use tokio::time::{Instant, sleep, timeout};
 use tower::ServiceExt;
@@ -123,7 +123,11 @@ async fn respond<S: Socket>(
             server.metrics.handshake("accepted", started.elapsed());
             tasks.spawn(async move {
                 admission.hold(slot);
-                upgraded::<S>(server, upgrade, admission).await;
+                // In a box of its own, which is gone when the connection lives: its task holds only what it needs.
+                let Some((socket, buffered)) = Box::pin(upgraded::<S>(&server, upgrade, admission.id())).await else {
+                    return;
+                };
+                connection::run(server, socket, buffered, admission).await;
             });
             response.map(full)
         }
@@ -140,15 +144,18 @@ async fn respond<S: Socket>(
     Ok(response)
 }
 
-/// Waits for the 101 to be written, then hands the socket to its connection's task: one of its own, that holds only what it needs.
-async fn upgraded<S: Socket>(server: Arc<Inner>, upgrade: OnUpgrade, admission: Box<Admission>) {
+/// Waits for the 101 to be written: the socket, and what the client sent behind its request.
+async fn upgraded<S: Socket>(
+    server: &Inner,
+    upgrade: OnUpgrade,
+    connection: ConnectionId,
+) -> Option<((Reader, Writer), Bytes)> {
     let Ok(Ok(upgraded)) = timeout(server.config.handshake_timeout, upgrade).await else {
-        debug!(connection = %admission.id(), "client was gone before the 101");
-        return;
+        debug!(%connection, "client was gone before the 101");
+        return None;
     };
     let parts = upgraded.downcast::<TokioIo<S>>().expect("the socket is of the type that was given to hyper");
-    let socket = parts.io.into_inner().halves();
-    server.tasks.spawn(connection::run(server.clone(), socket, parts.read_buf, admission));
+    Some((parts.io.into_inner().halves(), parts.read_buf))
 }
 
 enum Answered {

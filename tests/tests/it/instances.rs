@@ -16,12 +16,18 @@ async fn shares(client: &mut Client) -> (usize, u64) {
     (instance["connections"].as_array().unwrap().len(), client.command("count").await.as_u64().unwrap())
 }
 
+/// Waits until the guests know of so many connections: a client may have its 101 a moment before that.
+async fn opened(server: &Server, connections: f64) {
+    server.until_metric("socklet_plugin_calls_total{hook=\"on-open\"}", connections).await;
+}
+
 const LIVE: &str = "socklet_plugin_instances{state=\"live\"}";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_connection_has_an_instance_of_its_own() {
     let server = server("reporter", "'connection'").await;
     let (mut a, mut b) = (server.open("/red").await, server.open("/red").await);
+    opened(&server, 2.0).await;
     assert_eq!((shares(&mut a).await, shares(&mut b).await), ((1, 2), (1, 2)));
     assert_eq!(server.metric(LIVE).await, 2.0);
     a.close(1000, "").await;
@@ -35,6 +41,7 @@ async fn a_connection_has_an_instance_of_its_own() {
 async fn the_default_is_an_instance_for_each_connection() {
     let server = Server::plugin("guest:reporter", "").await;
     let (mut a, mut b) = (server.open("/").await, server.open("/").await);
+    opened(&server, 2.0).await;
     assert_eq!((shares(&mut a).await, shares(&mut b).await), ((1, 2), (1, 2)));
 }
 
@@ -42,6 +49,7 @@ async fn the_default_is_an_instance_for_each_connection() {
 async fn a_route_may_share_one() {
     let server = server("reporter", "'shared'").await;
     let (mut a, mut b) = (server.open("/red").await, server.open("/blue").await);
+    opened(&server, 2.0).await;
     assert_eq!((shares(&mut a).await, shares(&mut b).await), ((2, 2), (2, 2)));
     assert_eq!(server.metric(LIVE).await, 1.0);
     a.close(1000, "").await;
@@ -55,6 +63,7 @@ async fn a_route_may_share_one() {
 async fn a_capture_may_decide() {
     let server = server("reporter", "{ key = '{room}' }").await;
     let (mut a, mut b, mut c) = (server.open("/red").await, server.open("/red").await, server.open("/blue").await);
+    opened(&server, 3.0).await;
     assert_eq!((shares(&mut a).await, shares(&mut b).await, shares(&mut c).await), ((2, 3), (2, 3), (1, 3)));
     assert_eq!(server.metric(LIVE).await, 2.0);
     c.close(1000, "").await;

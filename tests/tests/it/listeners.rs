@@ -90,6 +90,8 @@ async fn connections_of_all_listeners_share_their_route() {
     for name in ["four", "six", "local"] {
         clients.push(Connect::new(server.listener(name), "/").open().await);
     }
+    // A client may have its 101 a moment before the guests know of it.
+    server.until_metric("socklet_plugin_calls_total{hook=\"on-open\"}", 3.0).await;
     assert_eq!(clients[0].command("count").await, 3);
     assert_eq!(clients[0].command("send-all-but-me hello").await, 2);
     clients[1].expect_text("hello").await;

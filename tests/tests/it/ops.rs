@@ -26,6 +26,8 @@ async fn traffic_is_counted() {
     }
     client.send(vec![0; 100]).await;
     client.receive().await;
+    // Counted once the system has taken them: maybe a moment after the client has read them.
+    server.until_metric("socklet_sent_bytes_total", 112.0).await;
     let open = server.metrics().await;
     for (metric, value) in [
         ("socklet_connections", 1.0),

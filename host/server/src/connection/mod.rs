@@ -14,10 +14,9 @@ use bytes::Bytes;
 use died::Died;
 use drive::{Drive, Left};
 use futures_util::FutureExt;
-use socket::Reader;
 #[cfg(test)]
 pub(crate) use socket::Stream;
-pub(crate) use socket::{Socket, Writer};
+pub(crate) use socket::{Reader, Socket, Writer};
 use socklet_core::{Call, CallError, CloseReason, Event, EventId};
 use std::{future::poll_fn, panic::AssertUnwindSafe, pin::pin, sync::Arc, time::Duration};
 use tokio::{
