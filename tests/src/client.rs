@@ -204,15 +204,18 @@ impl Client {
         frame.map_or((1005, String::new()), |frame| (frame.code.into(), frame.reason.to_string()))
     }
 
-    /// The next of what is not a ping or a pong.
+    /// The next of what is not a ping or a pong; heartbeats in between do not make the wait longer.
     async fn next(&mut self, what: &str) -> Result<Message, Error> {
-        loop {
-            match within(what, self.socket.next()).await {
-                Some(Ok(Message::Ping(payload))) => self.pings.push(payload),
-                Some(Ok(Message::Pong(payload))) => self.pongs.push(payload),
-                Some(next) => return next,
-                None => return Err(Error::ConnectionClosed),
+        let next = async {
+            loop {
+                match self.socket.next().await {
+                    Some(Ok(Message::Ping(payload))) => self.pings.push(payload),
+                    Some(Ok(Message::Pong(payload))) => self.pongs.push(payload),
+                    Some(next) => return next,
+                    None => return Err(Error::ConnectionClosed),
+                }
             }
-        }
+        };
+        within(what, next).await
     }
 }
