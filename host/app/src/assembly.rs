@@ -171,6 +171,8 @@ fn plugin_config(plan: &PluginPlan) -> PluginConfig {
             ..CallLimits::default()
         },
         grants: Grants { credentials: plan.credentials },
+        stateless: plan.stateless,
+        saved_state_max: plan.saved_state_max,
     }
 }
 
@@ -189,7 +191,7 @@ fn route(plan: &RoutePlan, plugins: &HashMap<PluginName, Plugin>, metrics: &Metr
         .as_ref()
         .map(|behavior| {
             let connections: Arc<dyn Connections> = connections.clone();
-            plugin(behavior).behavior(tenant, name, plan.instance.clone(), connections)
+            plugin(behavior).behavior(tenant, name, plan.instances.clone(), connections)
         })
         .transpose()
         .map_err(|error| Mistake::new(plan.behavior_place.clone(), None, error.to_string()))?;

@@ -52,6 +52,8 @@ pub enum DeathKind {
     HostCalls,
     /// Its answer breaks the contract.
     InvalidAnswer,
+    /// It could not load the state that an instance before it had saved.
+    Load,
 }
 
 /// Names one failure, in the log and in the close reason or response body.
@@ -89,6 +91,7 @@ impl DeathKind {
             Self::Stack => "stack",
             Self::HostCalls => "host-calls",
             Self::InvalidAnswer => "invalid-answer",
+            Self::Load => "load",
         }
     }
 }

@@ -70,7 +70,7 @@ impl Inner {
             },
         };
         let began = Instant::now();
-        let sandbox = match self.linked.sandbox(&self.scope, slot) {
+        let sandbox = match self.linked.sandbox(&self.scope, slot, None) {
             Ok(sandbox) => sandbox,
             Err(error) => return Err(self.failed(format!("{error:#}"))),
         };

@@ -18,6 +18,8 @@ mod generated {
                 export socklet:plugin/authenticator@0.1.0;
                 export socklet:plugin/behavior@0.1.0;
                 export socklet:plugin/frames@0.1.0;
+                export socklet:plugin/state@0.1.0;
+                export socklet:plugin/timer-events@0.1.0;
             }
         ",
         world: "socklet:host/host",
@@ -35,6 +37,6 @@ mod generated {
 }
 
 pub(crate) use generated::{
-    exports::socklet::plugin::{authenticator, behavior, frames as frame_hook},
+    exports::socklet::plugin::{authenticator, behavior, frames as frame_hook, state, timer_events},
     socklet::plugin::{connections, frames, heartbeat, logging, timers, topics},
 };

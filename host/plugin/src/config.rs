@@ -1,7 +1,9 @@
 //! What an operator sets: for the engine, and for each plugin.
 
+use crate::policy::InstancePolicy;
 use socklet_core::PluginName;
 use std::{collections::BTreeMap, path::PathBuf, time::Duration};
+use tokio::runtime::Handle;
 
 /// The engine's settings.
 #[derive(Clone, Debug)]
@@ -17,6 +19,8 @@ pub struct EngineConfig {
     pub max_mappings: Option<u32>,
     /// Threads for calls that are not done at once. They run at a lower priority than the caller's.
     pub guest_threads: usize,
+    /// The runtime whose time is that of timers and of idle instances. None: the guest threads'. For tests that stop the time.
+    pub time: Option<Handle>,
 }
 
 /// One plugin.
@@ -34,6 +38,20 @@ pub struct PluginConfig {
     pub limits: CallLimits,
     /// What the plugin may reach beside the contract's own imports.
     pub grants: Grants,
+    /// Its instances keep nothing that must survive, whatever they export: they are put to sleep without being asked.
+    pub stateless: bool,
+    /// Bytes that an instance may save when it goes to sleep. One that has more stays awake.
+    pub saved_state_max: usize,
+}
+
+/// How a behavior's instances serve a route.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RouteInstances {
+    /// Which connections share one.
+    pub policy: InstancePolicy,
+    /// How long an instance is idle before it is saved and dropped, to come back with the next event; its connections stay open.
+    /// Only for plugins that export `state` or are stateless. None: never.
+    pub hibernate_after: Option<Duration>,
 }
 
 /// What one call, and one instance, may use.
@@ -67,7 +85,23 @@ impl EngineConfig {
     /// The defaults: 10,000 instances, 500 large ones, a guest thread per core.
     pub fn new(cache_dir: PathBuf) -> Self {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        Self { cache_dir, max_instances: 10_000, max_large_instances: 500, max_mappings: None, guest_threads: cores }
+        Self {
+            cache_dir,
+            max_instances: 10_000,
+            max_large_instances: 500,
+            max_mappings: None,
+            guest_threads: cores,
+            time: None,
+        }
+    }
+}
+
+// === impl RouteInstances ===
+
+impl From<InstancePolicy> for RouteInstances {
+    /// Instances that stay awake.
+    fn from(policy: InstancePolicy) -> Self {
+        Self { policy, hibernate_after: None }
     }
 }
 

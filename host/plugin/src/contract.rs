@@ -34,8 +34,6 @@ pub enum ImportStatus {
     Provided,
     /// Only there when the operator grants it, which this version of the host cannot.
     NeedsGrant,
-    /// Part of the contract, and not served by this version of the host: every call is answered with an error that says so.
-    Later,
     /// Not there.
     Unknown,
 }
@@ -51,7 +49,7 @@ struct Name<'a> {
 pub(crate) fn exports(exports: &[Item]) -> (Option<Kind>, Vec<String>) {
     let mut problems = Vec::new();
     let mut kinds = Vec::new();
-    let mut frames = None;
+    let mut optional = None;
     for item in exports {
         let Some(name) = Name::parse(&item.name).filter(|name| name.package == PACKAGE) else { continue };
         if !on_track(name.version) {
@@ -64,16 +62,12 @@ pub(crate) fn exports(exports: &[Item]) -> (Option<Kind>, Vec<String>) {
         match name.interface {
             "authenticator" => kinds.push(Kind::Authenticator),
             "behavior" => kinds.push(Kind::Behavior),
-            "frames" => frames = Some(&item.name),
-            "state" | "timer-events" => problems.push(format!(
-                "it exports {}, which this version of the host does not call yet: build it without, or use a later host",
-                item.name
-            )),
+            "frames" | "state" | "timer-events" => optional = Some(&item.name),
             _ => {}
         }
     }
-    if let ([Kind::Authenticator], Some(frames)) = (&kinds[..], frames) {
-        problems.push(format!("it exports {frames}, but an authenticator has no connections: leave it out"));
+    if let ([Kind::Authenticator], Some(optional)) = (&kinds[..], optional) {
+        problems.push(format!("it exports {optional}, but an authenticator has no connections: leave it out"));
     }
     match kinds[..] {
         [kind] => return (Some(kind), problems),
@@ -109,7 +103,7 @@ pub(crate) fn imports(imports: &[Item], kind: Option<Kind>) -> (Vec<Import>, Vec
 }
 
 fn import(item: &Item, kind: Option<Kind>) -> (ImportStatus, Option<String>) {
-    use ImportStatus::{Later, NeedsGrant, Provided, Unknown};
+    use ImportStatus::{NeedsGrant, Provided, Unknown};
     let name = match Name::parse(&item.name) {
         Some(name) if item.kind == "interface" => name,
         _ => {
@@ -128,8 +122,7 @@ fn import(item: &Item, kind: Option<Kind>) -> (ImportStatus, Option<String>) {
             (Unknown, Some("but an authenticator has no connections: leave it out, or make a behavior".into()))
         }
         // Of `frames` only the types: `connections` uses the opcodes of `frames`.
-        (PACKAGE, "connections" | "topics" | "heartbeat" | "frames") => (Provided, None),
-        (PACKAGE, "timers") => (Later, None),
+        (PACKAGE, "connections" | "topics" | "heartbeat" | "timers" | "frames") => (Provided, None),
         ("wasi:config", "store") if name.version == Some("0.2.0-rc.1") => (Provided, None),
         ("wasi:config", "store") => (Unknown, Some("this host serves version 0.2.0-rc.1: see wit/v0.1/deps".into())),
         ("wasi:http", _) => (NeedsGrant, Some(needs_grant("http"))),
@@ -205,8 +198,8 @@ mod tests {
         for (names, word) in [
             (&["socklet:plugin/behavior@0.2.0"][..], "behavior@0.2.0"),
             (&["socklet:plugin/behavior@0.1.0", "socklet:plugin/authenticator@0.1.0"], "both"),
-            (&["socklet:plugin/behavior@0.1.0", "socklet:plugin/state@0.1.0"], "state@0.1.0"),
             (&["socklet:plugin/authenticator@0.1.0", "socklet:plugin/frames@0.1.0"], "no connections"),
+            (&["socklet:plugin/authenticator@0.1.0", "socklet:plugin/state@0.1.0"], "no connections"),
             (&["socklet:plugin/frames@0.1.0"], "behavior@0.1.0"),
             (&["socklet:plugin/behavior@0.1.0", "socklet:plugin/frames@0.3.0"], "frames@0.3.0"),
             (&["wasi:cli/run@0.2.6"], "program"),
@@ -226,7 +219,7 @@ mod tests {
         assert_eq!(behavior("socklet:plugin/connections@0.1.0"), ImportStatus::Provided);
         assert_eq!(status("socklet:plugin/connections@0.1.0", Kind::Authenticator), ImportStatus::Unknown);
         assert_eq!(behavior("socklet:plugin/connections@0.3.0"), ImportStatus::Unknown);
-        assert_eq!(behavior("socklet:plugin/timers@0.1.0"), ImportStatus::Later);
+        assert_eq!(behavior("socklet:plugin/timers@0.1.0"), ImportStatus::Provided);
         assert_eq!(behavior("wasi:http/outgoing-handler@0.2.6"), ImportStatus::NeedsGrant);
         assert_eq!(behavior("wasi:keyvalue/store@0.2.0-draft"), ImportStatus::NeedsGrant);
         assert_eq!(behavior("wasi:io/streams@0.2.6"), ImportStatus::Provided);

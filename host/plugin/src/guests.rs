@@ -14,7 +14,10 @@ use std::{
     thread,
     time::Duration,
 };
-use tokio::runtime::{Builder, Handle, Runtime};
+use tokio::{
+    runtime::{Builder, Handle, Runtime},
+    time::Instant,
+};
 use tokio_util::task::AbortOnDropHandle;
 use tracing::{Instrument, warn};
 use wasmtime::Engine;
@@ -37,6 +40,10 @@ pub(crate) struct Guests {
     brisk: Threads,
     patient: Threads,
     ticker: Ticker,
+    /// Where the keepers of routes run.
+    keepers: Handle,
+    /// The time is theirs, and not the machine's.
+    own_time: bool,
 }
 
 /// A runtime that may be dropped anywhere.
@@ -64,9 +71,13 @@ pub(crate) struct Lost;
 // === impl Guests ===
 
 impl Guests {
-    pub(crate) fn start_threads(threads: usize, engines: [&Engine; 4]) -> std::io::Result<Self> {
+    /// `time`: a runtime of the caller's for what the host does at a certain time; a guest thread where there is none.
+    pub(crate) fn start_threads(threads: usize, engines: [&Engine; 4], time: Option<Handle>) -> std::io::Result<Self> {
+        let brisk = Threads::start("socklet-guest", BRISK_THREADS, NICE)?;
         Ok(Self {
-            brisk: Threads::start("socklet-guest", BRISK_THREADS, NICE)?,
+            own_time: time.is_some(),
+            keepers: time.unwrap_or_else(|| brisk.handle.clone()),
+            brisk,
             patient: Threads::start("socklet-patient", threads.max(1), NICE_PATIENT)?,
             ticker: Ticker::start(engines.map(Engine::weak).to_vec())?,
         })
@@ -111,6 +122,17 @@ impl Guests {
             return Ok(result);
         }
         self.spawn(place, call).await
+    }
+
+    /// The time that the keepers go by.
+    pub(crate) fn now(&self) -> Instant {
+        let _entered = self.own_time.then(|| self.keepers.enter());
+        Instant::now()
+    }
+
+    /// Lets something that looks after instances go on by itself. It must end by itself, too.
+    pub(crate) fn keep(&self, work: impl Future<Output = ()> + Send + 'static) {
+        self.keepers.spawn(work);
     }
 
     /// Runs something long that is not a guest.

@@ -2,19 +2,22 @@
 
 use crate::{
     answer::Reply,
-    bindings::{authenticator, behavior, frame_hook, types},
+    bindings::{authenticator, behavior, frame_hook, state, timer_events, types},
     convert::{PrincipalView, RequestView, lower_ending, lower_frame, lower_message},
     meter::{Account, FIRST_SLICE},
     slots::{Slot, Slots},
     stacks::{Stack, Stacks},
     state::{Scope, State},
+    timers::Timers,
 };
 use socklet_core::{ConnectionId, Event, Principal, UpgradeRequest};
 use std::sync::Arc;
 use wasmtime::{Store, component::InstancePre};
 
-/// The optional export; another version of the track is found by it too.
+/// The optional exports; another version of the track is found by these too.
 const FRAMES: &str = "socklet:plugin/frames@0.1.0";
+const STATE: &str = "socklet:plugin/state@0.1.0";
+const TIMER_EVENTS: &str = "socklet:plugin/timer-events@0.1.0";
 /// Handles to resources that an instance may hold at once.
 const HANDLES_MAX: usize = 2_000;
 
@@ -43,13 +46,17 @@ pub(crate) type BehaviorInstance = Instance<BehaviorGuest>;
 pub(crate) struct BehaviorGuest {
     hooks: behavior::Guest,
     frames: Option<frame_hook::Guest>,
+    state: Option<state::Guest>,
+    timer_events: Option<timer_events::Guest>,
 }
 
 /// Where a component has the hooks of a behavior.
 pub(crate) struct BehaviorIndices {
     hooks: behavior::GuestIndices,
-    /// None for a component without that export.
+    // None for a component without that export.
     frames: Option<frame_hook::GuestIndices>,
+    state: Option<state::GuestIndices>,
+    timer_events: Option<timer_events::GuestIndices>,
 }
 
 /// The exports of a kind of plugin, found in a component.
@@ -74,9 +81,14 @@ impl<I: Indices> Linked<I> {
         &self.slots
     }
 
-    /// An empty store for this component.
-    pub(crate) fn sandbox(&self, scope: &Arc<Scope>, slot: Slot) -> wasmtime::Result<Sandbox> {
-        let mut store = Store::try_new(self.pre.engine(), State::new(scope.clone(), slot))?;
+    /// An empty store for this component. What sets timers needs a place to keep them.
+    pub(crate) fn sandbox(
+        &self,
+        scope: &Arc<Scope>,
+        slot: Slot,
+        timers: Option<Arc<Timers>>,
+    ) -> wasmtime::Result<Sandbox> {
+        let mut store = Store::try_new(self.pre.engine(), State::new(scope.clone(), slot, timers))?;
         store.limiter(|state| &mut state.limits);
         store.set_hostcall_fuel(scope.limits.host_call_bytes_max);
         store.set_max_component_handles(HANDLES_MAX);
@@ -101,6 +113,16 @@ impl Linked<BehaviorIndices> {
     /// Whether the component exports `frames`.
     pub(crate) fn sees_frames(&self) -> bool {
         self.indices.frames.is_some()
+    }
+
+    /// Whether the component exports `state`.
+    pub(crate) fn has_state(&self) -> bool {
+        self.indices.state.is_some()
+    }
+
+    /// Whether the component exports `timer-events`.
+    pub(crate) fn has_timers(&self) -> bool {
+        self.indices.timer_events.is_some()
     }
 }
 
@@ -174,6 +196,34 @@ impl Instance<BehaviorGuest> {
     }
 }
 
+impl Instance<BehaviorGuest> {
+    /// What must survive. Only for components that export `state`.
+    pub(crate) async fn save(&mut self) -> wasmtime::Result<Result<Vec<u8>, String>> {
+        let (store, guest) = self.enter().await;
+        let Some(hook) = &guest.state else { return Ok(Err("it does not export state".into())) };
+        let left = hook.call_save(store).await?;
+        self.leave();
+        Ok(left)
+    }
+
+    /// Gives a fresh instance what another has saved.
+    pub(crate) async fn load(&mut self, state: &[u8]) -> wasmtime::Result<Result<(), String>> {
+        let (store, guest) = self.enter().await;
+        let Some(hook) = &guest.state else { return Ok(Err("it does not export state".into())) };
+        hook.call_load(store, state).await
+        // A borrowed stack stays for the call that follows.
+    }
+
+    pub(crate) async fn on_timer(&mut self, name: &str) -> wasmtime::Result<()> {
+        let (store, guest) = self.enter().await;
+        if let Some(hook) = &guest.timer_events {
+            hook.call_on_timer(store, name).await?;
+        }
+        self.leave();
+        Ok(())
+    }
+}
+
 impl Instance<authenticator::Guest> {
     pub(crate) async fn authenticate(&mut self, request: &UpgradeRequest) -> wasmtime::Result<authenticator::Verdict> {
         let request = RequestView::new(request, true);
@@ -188,9 +238,13 @@ impl Indices for BehaviorIndices {
     type Guest = BehaviorGuest;
 
     fn find(pre: &InstancePre<State>) -> wasmtime::Result<Self> {
-        let exported = pre.component().get_export_index(None, FRAMES).is_some();
-        let frames = exported.then(|| frame_hook::GuestIndices::new(pre)).transpose()?;
-        Ok(Self { hooks: behavior::GuestIndices::new(pre)?, frames })
+        let exports = |name| pre.component().get_export_index(None, name).is_some();
+        Ok(Self {
+            hooks: behavior::GuestIndices::new(pre)?,
+            frames: exports(FRAMES).then(|| frame_hook::GuestIndices::new(pre)).transpose()?,
+            state: exports(STATE).then(|| state::GuestIndices::new(pre)).transpose()?,
+            timer_events: exports(TIMER_EVENTS).then(|| timer_events::GuestIndices::new(pre)).transpose()?,
+        })
     }
 
     fn load(
@@ -198,8 +252,12 @@ impl Indices for BehaviorIndices {
         store: &mut Store<State>,
         instance: &wasmtime::component::Instance,
     ) -> wasmtime::Result<Self::Guest> {
-        let frames = self.frames.as_ref().map(|indices| indices.load(&mut *store, instance)).transpose()?;
-        Ok(BehaviorGuest { hooks: self.hooks.load(store, instance)?, frames })
+        Ok(BehaviorGuest {
+            hooks: self.hooks.load(&mut *store, instance)?,
+            frames: self.frames.as_ref().map(|indices| indices.load(&mut *store, instance)).transpose()?,
+            state: self.state.as_ref().map(|indices| indices.load(&mut *store, instance)).transpose()?,
+            timer_events: self.timer_events.as_ref().map(|indices| indices.load(&mut *store, instance)).transpose()?,
+        })
     }
 }
 

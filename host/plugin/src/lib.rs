@@ -3,6 +3,7 @@
 //! [`Plugins::load`] turns a file into a [`Plugin`], which serves routes through the traits of `socklet-core`. A call starts on
 //! its caller's thread and moves to a guest thread when it is not done within a slice of two milliseconds.
 
+mod agenda;
 mod answer;
 mod artifact;
 mod auth;
@@ -20,6 +21,7 @@ mod guests;
 mod host;
 mod inspect;
 mod instance;
+mod keeper;
 mod limits;
 mod load;
 mod mappings;
@@ -29,14 +31,16 @@ mod pace;
 mod plugin;
 mod policy;
 mod precheck;
+mod rest;
 mod serving;
 mod session;
 mod slots;
 mod stacks;
 mod state;
 mod ticker;
+mod timers;
 
-pub use config::{CallLimits, EngineConfig, Grants, PluginConfig};
+pub use config::{CallLimits, EngineConfig, Grants, PluginConfig, RouteInstances};
 pub use contract::{Import, ImportStatus, Kind};
 pub use engine::Allocation;
 pub use error::{EngineError, LoadError, WrongKind};

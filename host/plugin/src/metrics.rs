@@ -25,6 +25,9 @@ pub(crate) enum Hook {
     Frame,
     Message,
     Close,
+    Timer,
+    /// `save`. `load` is part of the call that wakes an instance.
+    Save,
 }
 
 /// How a call ended.
@@ -59,6 +62,9 @@ struct Inner {
     calls: Arc<Calls>,
     memory: Gauge,
     live: Gauge,
+    asleep: Gauge,
+    saved: Gauge,
+    hibernations: Family<Hibernation, Counter>,
     traps: Family<Trap, Counter>,
     auth: Family<Auth, Counter>,
 }
@@ -107,6 +113,11 @@ struct Trap {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Hibernation {
+    outcome: Word,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Auth {
     outcome: Word,
 }
@@ -129,6 +140,9 @@ impl Metrics {
         let inner = Inner {
             calls: Arc::default(),
             live: instances.get_or_create_owned(&InState { state: Word("live") }),
+            asleep: instances.get_or_create_owned(&InState { state: Word("hibernated") }),
+            saved: Gauge::default(),
+            hibernations: Family::default(),
             memory: Gauge::default(),
             traps: Family::default(),
             auth: Family::default(),
@@ -146,6 +160,12 @@ impl Metrics {
         );
         registry.register("plugin_memory_bytes", "Linear memory of all live instances", inner.memory.clone());
         registry.register("plugin_instances", "Instances", instances);
+        registry.register("plugin_saved_bytes", "What hibernated instances have saved", inner.saved.clone());
+        registry.register(
+            "plugin_hibernations",
+            "Attempts to put an idle instance to sleep",
+            inner.hibernations.clone(),
+        );
         registry.register("plugin_traps", "Instances that died in a call", inner.traps.clone());
         registry.register("auth", "Answers of authenticators", inner.auth.clone());
         Self(Arc::new(inner))
@@ -172,6 +192,24 @@ impl Metrics {
 
     pub(crate) fn authenticated(&self, outcome: AuthOutcome) {
         self.0.auth.get_or_create(&Auth { outcome: Word(outcome.as_str()) }).inc();
+    }
+
+    /// An instance went to sleep and left so many bytes.
+    pub(crate) fn slept(&self, bytes: i64) {
+        self.0.asleep.inc();
+        self.0.saved.inc_by(bytes);
+        self.0.hibernations.get_or_create(&Hibernation { outcome: Word("ok") }).inc();
+    }
+
+    /// What it left is not kept any more.
+    pub(crate) fn woke(&self, bytes: i64) {
+        self.0.asleep.dec();
+        self.0.saved.dec_by(bytes);
+    }
+
+    /// An instance could not be put to sleep.
+    pub(crate) fn stayed_awake(&self, outcome: &'static str) {
+        self.0.hibernations.get_or_create(&Hibernation { outcome: Word(outcome) }).inc();
     }
 
     pub(crate) fn live(&self) -> &Gauge {
@@ -249,8 +287,16 @@ impl Call {
 // === impl Hook ===
 
 impl Hook {
-    pub(crate) const ALL: [Self; 6] =
-        [Self::Authenticate, Self::Upgrade, Self::Open, Self::Frame, Self::Message, Self::Close];
+    pub(crate) const ALL: [Self; 8] = [
+        Self::Authenticate,
+        Self::Upgrade,
+        Self::Open,
+        Self::Frame,
+        Self::Message,
+        Self::Close,
+        Self::Timer,
+        Self::Save,
+    ];
 
     /// The function's name in the contract.
     pub(crate) fn as_str(self) -> &'static str {
@@ -261,6 +307,8 @@ impl Hook {
             Self::Frame => "on-frame",
             Self::Message => "on-message",
             Self::Close => "on-close",
+            Self::Timer => "on-timer",
+            Self::Save => "save",
         }
     }
 }

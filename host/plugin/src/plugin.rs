@@ -3,7 +3,7 @@
 use crate::{
     auth::PluginAuthenticator,
     cache::Cache,
-    config::{CallLimits, EngineConfig, PluginConfig},
+    config::{CallLimits, EngineConfig, PluginConfig, RouteInstances},
     contract::Kind,
     engine::Engines,
     error::{EngineError, LoadError, WrongKind},
@@ -13,7 +13,7 @@ use crate::{
     load::{AnyLinked, prepare},
     meter::{Place, TimedOut, timed},
     metrics::Metrics,
-    policy::InstancePolicy,
+    rest::Rules,
     serving::{PluginBehavior, Serving},
     state::Scope,
 };
@@ -54,6 +54,8 @@ pub(crate) struct Loaded {
     settings: Arc<WasiConfigVariables>,
     limits: CallLimits,
     credentials: bool,
+    stateless: bool,
+    saved_state_max: usize,
     metrics: Metrics,
     guests: Arc<Guests>,
 }
@@ -70,7 +72,7 @@ impl Plugins {
         let cache = Cache::open(&config.cache_dir)?;
         let engines = Engines::new(&config)
             .map_err(|error| EngineError::Engine { instances: config.max_instances, reason: format!("{error:#}") })?;
-        let guests = Arc::new(Guests::start_threads(config.guest_threads, engines.all())?);
+        let guests = Arc::new(Guests::start_threads(config.guest_threads, engines.all(), config.time)?);
         let metrics = Metrics::register(registry);
         Ok(Self(Arc::new(Inner { engines, guests, cache, metrics, loads: Semaphore::new(LOADS) })))
     }
@@ -100,6 +102,8 @@ impl Plugins {
             settings: Arc::new(config.settings.into_iter().collect()),
             limits: config.limits,
             credentials: config.grants.credentials,
+            stateless: config.stateless,
+            saved_state_max: config.saved_state_max,
             metrics: self.0.metrics.clone(),
             guests: self.0.guests.clone(),
         });
@@ -157,13 +161,19 @@ impl Plugin {
         &self,
         tenant: &TenantName,
         route: &RouteName,
-        policy: InstancePolicy,
+        instances: RouteInstances,
         connections: Arc<dyn Connections>,
     ) -> Result<Arc<dyn Behavior>, WrongKind> {
         match &self.0.linked {
             AnyLinked::Behavior(linked) => {
                 let scope = self.0.scope(tenant, route, Some(connections));
-                Ok(Arc::new(PluginBehavior(Serving::new(self.0.clone(), linked.clone(), scope, policy))))
+                let rules = Rules {
+                    after: instances.hibernate_after,
+                    stateless: self.0.stateless,
+                    state_max: self.0.saved_state_max,
+                };
+                let serving = Serving::new(self.0.clone(), linked.clone(), scope, instances.policy, rules);
+                Ok(Arc::new(PluginBehavior(serving)))
             }
             AnyLinked::Authenticator(_) => Err(WrongKind { actual: Kind::Authenticator, wanted: Kind::Behavior }),
         }
@@ -230,7 +240,7 @@ async fn try_linked<I: Indices>(linked: &Linked<I>, scope: &Arc<Scope>) -> Resul
     let failed = |error: wasmtime::Error| LoadError::Start(clean(&format!("{error:#}")).into_owned());
     let busy = |_| LoadError::Host("no instance was free to try it out".into());
     let slot = tokio::time::timeout(scope.wait, linked.slots().passing()).await.map_err(busy)?;
-    let sandbox = linked.sandbox(scope, slot).map_err(failed)?;
+    let sandbox = linked.sandbox(scope, slot, None).map_err(failed)?;
     let account = sandbox.account();
     match timed(&account, Place::Guests, Instant::now(), scope.wait, || linked.instantiate(sandbox)).await {
         Ok(started) => started.map(drop).map_err(failed),

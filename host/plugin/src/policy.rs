@@ -13,6 +13,8 @@ pub enum InstancePolicy {
     Shared,
     /// The connections with the same key.
     Key(KeyTemplate),
+    /// Nobody and nothing: an instance for each event, which is gone after it.
+    Event,
 }
 
 /// Makes keys of what the route's path pattern captured: `{room}`, or several as in `{tenant}/{room}`.
@@ -26,7 +28,7 @@ pub struct KeyTemplate {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidPolicy {
     /// Not a policy.
-    #[error("{0:?} is not an instance policy: use connection, shared, or key = \"{{capture}}\"")]
+    #[error("{0:?} is not an instance policy: use connection, shared, event, or key = \"{{capture}}\"")]
     Policy(String),
     /// Braces that do not match, or nothing between them.
     #[error("{0:?} is not a key: write the names of captures in braces, as in \"{{room}}\"")]
@@ -48,6 +50,7 @@ impl FromStr for InstancePolicy {
         match s.trim() {
             "connection" => Ok(Self::Connection),
             "shared" => Ok(Self::Shared),
+            "event" => Ok(Self::Event),
             other => {
                 let key = other.strip_prefix("key").map(str::trim_start).and_then(|rest| rest.strip_prefix('='));
                 let key = key.ok_or_else(|| InvalidPolicy::Policy(s.to_owned()))?;
@@ -62,6 +65,7 @@ impl fmt::Display for InstancePolicy {
         match self {
             Self::Connection => f.write_str("connection"),
             Self::Shared => f.write_str("shared"),
+            Self::Event => f.write_str("event"),
             Self::Key(template) => write!(f, "key = {template}"),
         }
     }
@@ -129,10 +133,11 @@ mod tests {
     fn policies_parse() {
         assert_eq!("connection".parse(), Ok(InstancePolicy::Connection));
         assert_eq!("shared".parse(), Ok(InstancePolicy::Shared));
+        assert_eq!("event".parse(), Ok(InstancePolicy::Event));
         let Ok(InstancePolicy::Key(key)) = "key = {tenant}/{room}".parse() else { panic!("a key") };
         assert_eq!(key.captures().collect::<Vec<_>>(), ["tenant", "room"]);
         assert_eq!("key=\"{room}\"".parse::<InstancePolicy>().unwrap().to_string(), "key = {room}");
-        for bad in ["", "event", "key", "key =", "key = {}", "key = {a", "key = a}", "key = {{a}}", "key = room"] {
+        for bad in ["", "events", "key", "key =", "key = {}", "key = {a", "key = a}", "key = {{a}}", "key = room"] {
             assert!(bad.parse::<InstancePolicy>().is_err(), "{bad:?}");
         }
     }

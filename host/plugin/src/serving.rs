@@ -1,20 +1,23 @@
 //! A behavior on one route: finds the instance for each connection.
 
 use crate::{
-    answer,
-    cell::{Cell, Cells, NoTurn},
+    agenda::{Agenda, Appointment},
+    cell::{Cell, Cells, NoTurn, Turn},
     failure::Failure,
     guests::{Guests, Lost, Started},
     instance::{BehaviorIndices, BehaviorInstance, Linked},
+    keeper,
     metrics::Hook,
     pace::Pace,
     plugin::Loaded,
     policy::{InstancePolicy, Key},
+    rest::{Awake, Rules, Saved},
     session::PluginSession,
     state::Scope,
 };
 use socklet_core::{Behavior, BoxFuture, CallError, Principal, UpgradeRequest, Upgraded};
 use std::{fmt, sync::Arc};
+use tokio::time::Instant;
 
 /// How often an upgrade looks for another instance when the one it waits for dies in somebody else's call.
 const ATTEMPTS: usize = 3;
@@ -25,8 +28,10 @@ pub(crate) struct Serving {
     linked: Arc<Linked<BehaviorIndices>>,
     scope: Arc<Scope>,
     policy: InstancePolicy,
+    rules: Rules,
     cells: Cells,
     pace: Pace,
+    agenda: Arc<Agenda>,
 }
 
 /// The handle that the server has.
@@ -53,8 +58,10 @@ impl Serving {
         linked: Arc<Linked<BehaviorIndices>>,
         scope: Arc<Scope>,
         policy: InstancePolicy,
+        rules: Rules,
     ) -> Arc<Self> {
-        Arc::new(Self { plugin, linked, scope, policy, cells: Cells::default(), pace: Pace::default() })
+        let (cells, pace, agenda) = Default::default();
+        Arc::new(Self { plugin, linked, scope, policy, rules, cells, pace, agenda })
     }
 
     async fn upgrade(
@@ -70,7 +77,7 @@ impl Serving {
             let answer = instance.on_upgrade(&request, principal.as_deref(), credentials).await;
             (instance, answer)
         };
-        let answer = match turn.start(work, answer::upgrade, Result::is_err) {
+        let answer = match turn.start(work, Cell::after_upgrade, Result::is_err) {
             Started::Done(answer) => answer,
             Started::Moved(moved) => moved.await.unwrap_or_else(|Lost| Err(cell.lost())),
         };
@@ -81,7 +88,7 @@ impl Serving {
     }
 
     /// The instance that will serve the connection, and the right to call it.
-    async fn turn(self: &Arc<Self>, key: Option<Key>) -> Result<(Arc<Cell>, crate::cell::Turn), CallError> {
+    async fn turn(self: &Arc<Self>, key: Option<Key>) -> Result<(Arc<Cell>, Turn), CallError> {
         let mut attempt = 1;
         loop {
             let cell = match &key {
@@ -101,7 +108,7 @@ impl Serving {
 
     fn key(&self, request: &UpgradeRequest) -> Result<Option<Key>, CallError> {
         match &self.policy {
-            InstancePolicy::Connection => Ok(None),
+            InstancePolicy::Connection | InstancePolicy::Event => Ok(None),
             InstancePolicy::Shared => Ok(Some(Key::default())),
             InstancePolicy::Key(template) => template.key(request).map(Some).map_err(|capture| {
                 let failure =
@@ -109,6 +116,59 @@ impl Serving {
                 self.failed(&failure, Hook::Upgrade)
             }),
         }
+    }
+
+    // --- sleep ---
+
+    pub(crate) fn rules(&self) -> &Rules {
+        &self.rules
+    }
+
+    /// Every event has an instance of its own.
+    pub(crate) fn is_fleeting(&self) -> bool {
+        self.policy == InstancePolicy::Event
+    }
+
+    /// Instances are asked for their state before they sleep.
+    pub(crate) fn saves(&self) -> bool {
+        !self.rules.stateless
+    }
+
+    /// When an instance that was used then may sleep, if ever.
+    pub(crate) fn bedtime(&self, used: Instant) -> Option<Instant> {
+        let may = self.rules.stateless || self.linked.has_state();
+        self.rules.after.filter(|_| may).map(|after| used + after)
+    }
+
+    /// Puts an instance that is awake on the agenda, if it may ever sleep.
+    pub(crate) fn appointment(self: &Arc<Self>, cell: &Arc<Cell>, used: Instant) -> Option<Appointment> {
+        let bedtime = self.bedtime(used)?;
+        self.see_to_keeper();
+        Some(self.agenda.appoint(cell, bedtime))
+    }
+
+    /// Starts the route's keeper when there is something to keep.
+    pub(crate) fn see_to_keeper(self: &Arc<Self>) {
+        if self.agenda.wants_keeper() {
+            self.guests().keep(keeper::keep(Arc::downgrade(self), self.agenda.clone()));
+        }
+    }
+
+    pub(crate) fn agenda(&self) -> &Arc<Agenda> {
+        &self.agenda
+    }
+
+    /// Counts an instance that sleeps from now on.
+    pub(crate) fn saved(&self, state: Option<Vec<u8>>) -> Saved {
+        Saved::new(state, &self.scope.metrics)
+    }
+
+    /// As [`Serving::saved`], within the limits.
+    pub(crate) fn saved_if_it_fits(&self, state: Vec<u8>) -> Result<Saved, Awake> {
+        if state.len() > self.rules.state_max {
+            return Err(Awake::TooLarge(state.len()));
+        }
+        Ok(self.saved(Some(state)))
     }
 
     /// Reports a failure; the error for the caller has only its event.
@@ -134,6 +194,12 @@ impl Serving {
 
     pub(crate) fn cells(&self) -> &Cells {
         &self.cells
+    }
+}
+
+impl Drop for Serving {
+    fn drop(&mut self) {
+        self.agenda.close();
     }
 }
 

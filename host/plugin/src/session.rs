@@ -1,7 +1,6 @@
 //! One connection's way to its instance.
 
 use crate::{
-    answer,
     cell::{Cell, NoTurn, Turn},
     failure::Failure,
     guests::{Lost, Started},
@@ -33,7 +32,9 @@ impl Session for PluginSession {
         if let Some(error) = self.cell.death() {
             return bereaved(&self.cell, error, self.connection, event);
         }
-        if let Some(turn) = self.cell.try_turn(hook) {
+        if let Some(mut turn) = self.cell.try_turn(hook)
+            && turn.find_room()
+        {
             return start(&self.cell, turn, self.connection, event);
         }
         let (cell, connection) = (self.cell.clone(), self.connection);
@@ -101,7 +102,7 @@ fn start(cell: &Arc<Cell>, turn: Turn, connection: ConnectionId, event: Event) -
         let answer = instance.on_event(connection, &event).await;
         (instance, answer)
     };
-    match turn.start(work, answer::hook, |answer| matches!(answer, Answer::Close(_))) {
+    match turn.start(work, Cell::after_event, |answer| matches!(answer, Answer::Close(_))) {
         Started::Done(outcome) => Call::Done(outcome),
         Started::Moved(moved) => {
             let cell = cell.clone();

@@ -1,8 +1,11 @@
 //! How many instances may be alive at once, and who comes first: instances that serve connections for long are refused when there
 //! is no room, instances for a single call wait their turn.
 
-use std::sync::Arc;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering::SeqCst},
+};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 /// Of this many instances for connections, there is room for one more for a single call.
 const PASSING_SHARE: u32 = 8;
@@ -14,7 +17,18 @@ const PASSING_MIN: u32 = 16;
 pub(crate) struct Slots {
     lasting: Arc<Semaphore>,
     passing: Arc<Semaphore>,
+    pressure: Arc<Pressure>,
 }
+
+/// Instances that want to wake up where there is no room: others should go to sleep for them.
+#[derive(Debug)]
+struct Pressure {
+    pressed: AtomicUsize,
+    risen: watch::Sender<()>,
+}
+
+/// One of those, for as long as it waits.
+struct Pressing<'a>(&'a Pressure);
 
 /// Room for one instance; kept for as long as it lives.
 #[derive(Debug)]
@@ -27,13 +41,13 @@ pub(crate) struct Slot {
 impl Slots {
     pub(crate) fn new(lasting: u32) -> Self {
         let semaphore = |slots: u32| Arc::new(Semaphore::new(slots as usize));
-        Self { lasting: semaphore(lasting), passing: semaphore(passing(lasting)) }
+        Self { lasting: semaphore(lasting), passing: semaphore(passing(lasting)), pressure: Arc::default() }
     }
 
     /// Room for instances for single calls, and no others.
     pub(crate) fn for_single_calls(passing: u32) -> Self {
         let semaphore = |slots: u32| Arc::new(Semaphore::new(slots as usize));
-        Self { lasting: semaphore(0), passing: semaphore(passing) }
+        Self { lasting: semaphore(0), passing: semaphore(passing), pressure: Arc::default() }
     }
 
     /// Instances in all where so many may serve connections.
@@ -55,6 +69,27 @@ impl Slots {
         self.lasting.clone().try_acquire_owned().ok().map(|permit| Slot { _permit: permit })
     }
 
+    /// Waits for room for an instance that wakes up, for a single call or for longer. Meanwhile those that can are put to sleep.
+    /// Cancel-safe.
+    pub(crate) async fn waking(&self, for_one_call: bool) -> Slot {
+        let _pressing = Pressing::new(&self.pressure);
+        let permit = tokio::select! {
+            permit = self.lasting.clone().acquire_owned() => permit,
+            permit = self.passing.clone().acquire_owned(), if for_one_call => permit,
+        };
+        Slot { _permit: permit.expect("never closed") }
+    }
+
+    /// How many instances wait for room to wake up in.
+    pub(crate) fn pressed(&self) -> usize {
+        self.pressure.pressed.load(SeqCst)
+    }
+
+    /// Tells when that becomes more.
+    pub(crate) fn pressure(&self) -> watch::Receiver<()> {
+        self.pressure.risen.subscribe()
+    }
+
     /// Room for an instance that serves a single call, if nobody waits for that.
     pub(crate) fn try_passing(&self) -> Option<Slot> {
         self.passing.clone().try_acquire_owned().ok().map(|permit| Slot { _permit: permit })
@@ -64,6 +99,30 @@ impl Slots {
     pub(crate) async fn passing(&self) -> Slot {
         let permit = self.passing.clone().acquire_owned().await.expect("never closed");
         Slot { _permit: permit }
+    }
+}
+
+// === impl Pressure ===
+
+impl Default for Pressure {
+    fn default() -> Self {
+        Self { pressed: AtomicUsize::new(0), risen: watch::Sender::new(()) }
+    }
+}
+
+// === impl Pressing ===
+
+impl<'a> Pressing<'a> {
+    fn new(pressure: &'a Pressure) -> Self {
+        pressure.pressed.fetch_add(1, SeqCst);
+        pressure.risen.send_replace(());
+        Self(pressure)
+    }
+}
+
+impl Drop for Pressing<'_> {
+    fn drop(&mut self) {
+        self.0.pressed.fetch_sub(1, SeqCst);
     }
 }
 

@@ -7,6 +7,7 @@ use crate::{
     meter::{Account, Meter},
     metrics::Metrics,
     slots::Slot,
+    timers::Timers,
 };
 use prometheus_client::metrics::gauge::Gauge;
 use socklet_core::{Connections, PluginName, RouteName, TenantName};
@@ -27,6 +28,8 @@ pub(crate) struct State {
     pub(crate) limits: Limits,
     pub(crate) meter: Meter,
     pub(crate) scope: Arc<Scope>,
+    /// None where nobody could be told that one is due.
+    pub(crate) timers: Option<Arc<Timers>>,
     _live: Live,
     _slot: Slot,
 }
@@ -54,7 +57,7 @@ struct Live(Gauge);
 // === impl State ===
 
 impl State {
-    pub(crate) fn new(scope: Arc<Scope>, slot: Slot) -> Self {
+    pub(crate) fn new(scope: Arc<Scope>, slot: Slot, timers: Option<Arc<Timers>>) -> Self {
         let mut table = ResourceTable::new();
         table.set_max_capacity(RESOURCES_MAX);
         // No environment, arguments, files, input, name look-up: the builder's defaults. Sockets are allowed by default.
@@ -74,6 +77,7 @@ impl State {
             meter: Meter::new(account, scope.timeout, &scope.limits),
             _live: Live::new(scope.metrics.live().clone()),
             _slot: slot,
+            timers,
             scope,
         }
     }

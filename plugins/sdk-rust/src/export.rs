@@ -125,7 +125,7 @@ fn opcode(opcode: exported::Opcode) -> Opcode {
 /// Makes the component a behavior: `export_behavior!(MyType)`.
 ///
 /// Optional exports follow the type, by name: `export_behavior!(MyType, frames, state, timer_events)`. Each wants its trait:
-/// [`Frames`], [`State`], [`TimerEvents`]. A host that does not know an optional export refuses the plugin.
+/// [`Frames`], [`State`], [`TimerEvents`].
 #[macro_export]
 macro_rules! export_behavior {
     ($plugin:ty $(, $hook:ident)* $(,)?) => {

@@ -31,6 +31,44 @@ pub trait Frames {
 }
 
 /// Lets the host take the instance out of memory, and bring it back, while its connections stay open.
+///
+/// ```
+/// use socklet_sdk::{Behavior, Close, Connection, Message, State, TimerEvents, timers};
+/// use std::time::Duration;
+///
+/// #[derive(Default)]
+/// struct Counter {
+///     messages: u64,
+/// }
+///
+/// impl Behavior for Counter {
+///     fn on_message(&mut self, connection: Connection, _message: Message) -> Result<(), Close> {
+///         self.messages += 1;
+///         timers::set("report", Duration::from_secs(60))?;
+///         Ok(connection.send(self.messages.to_string())?)
+///     }
+/// }
+///
+/// impl State for Counter {
+///     fn save(&mut self) -> Result<Vec<u8>, String> {
+///         Ok(self.messages.to_le_bytes().to_vec())
+///     }
+///
+///     fn load(&mut self, state: Vec<u8>) -> Result<(), String> {
+///         let state = <[u8; 8]>::try_from(state).map_err(|_| "not eight bytes")?;
+///         self.messages = u64::from_le_bytes(state);
+///         Ok(())
+///     }
+/// }
+///
+/// impl TimerEvents for Counter {
+///     fn on_timer(&mut self, _name: String) {
+///         socklet_sdk::send_all(format!("{} messages", self.messages), None);
+///     }
+/// }
+///
+/// socklet_sdk::export_behavior!(Counter, state, timer_events);
+/// ```
 pub trait State {
     /// Everything that must survive. Called between events, never during one.
     ///

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use socklet_sdk::{
     Acceptance, Behavior, Close, Connection, Ending, Message, Opcode, Principal, Request, Response, SendError,
-    heartbeat, log, topics,
+    heartbeat, log, timers, topics,
 };
 use std::collections::BTreeMap;
 use std::fmt::Display;
@@ -131,6 +131,7 @@ impl Reporter {
             "heartbeat" => Ok(json!({ "interval": heartbeat::interval().as_secs(), "payload": heartbeat::payload() })),
             "heartbeat-interval" => done(heartbeat::set_interval(Duration::from_secs(number(rest)? as u64))),
             "heartbeat-payload" => done(heartbeat::set_payload(rest)),
+            "timer" => done(timers::set(rest, Duration::from_secs(1))),
             "request" => self.requests.get(&me).map(request).ok_or_else(|| "not of this instance".to_owned()),
             "early" => Ok(self.early.get(&me).cloned().unwrap_or_default()),
             "last" => Ok(self.last.clone()),

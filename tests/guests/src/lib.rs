@@ -87,6 +87,7 @@ impl<T: State> State for Observed<T> {
     }
 
     fn load(&mut self, state: Vec<u8>) -> Result<(), String> {
+        self.calls += 1;
         self.guest.load(state)
     }
 }

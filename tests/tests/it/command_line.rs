@@ -57,11 +57,11 @@ async fn check_loads_every_plugin_and_serves_nothing() {
     let (code, out, _) = socklet(&["check"], folder.path()).await;
     assert_eq!((code, out.as_str()), (0, "ok: listeners 1, routes 0, plugins 2\n"));
 
-    config(&[("echo", &stock("echo")), ("a", &guest("wants_timers")), ("b", &guest("start_trap"))]);
+    config(&[("echo", &stock("echo")), ("a", &guest("wrong_version")), ("b", &guest("start_trap"))]);
     let (code, out, err) = socklet(&["check"], folder.path()).await;
     assert_eq!((code, out.as_str()), (64, ""));
     assert!(
-        err.contains("socklet.toml:6: plugin.a.source: ") && err.contains("socklet:plugin/timer-events@0.1.0"),
+        err.contains("socklet.toml:6: plugin.a.source: ") && err.contains("socklet:plugin/behavior@0.2.0"),
         "{err}"
     );
     assert!(err.contains("socklet.toml:8: plugin.b.source: "), "{err}");

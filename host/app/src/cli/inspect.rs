@@ -52,7 +52,6 @@ fn describe(inspection: &Inspection) -> String {
         let note = match import.status {
             ImportStatus::Provided => "",
             ImportStatus::NeedsGrant => "  (needs a grant, which this version does not have yet)",
-            ImportStatus::Later => "  (not served by this version)",
             ImportStatus::Unknown => "  (unknown)",
         };
         let _ = writeln!(text, "  {}{note}", import.name);

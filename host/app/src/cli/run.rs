@@ -16,7 +16,7 @@ pub(super) struct Arguments {
     /// The path, such as `/rooms/{room}`. Without it every path is served.
     #[arg(long)]
     path: Option<String>,
-    /// Who shares an instance: `connection`, `shared`, or `key={capture}`.
+    /// Who shares an instance: `connection`, `shared`, `event`, or `key={capture}`.
     #[arg(long, value_name = "POLICY", default_value = "connection")]
     instance: String,
     /// A setting of the plugin; may be repeated.

@@ -28,6 +28,8 @@ pub(crate) struct PluginPlan {
     pub(crate) wait_timeout: Option<Duration>,
     pub(crate) memory_max: usize,
     pub(crate) host_call_bytes_max: usize,
+    pub(crate) stateless: bool,
+    pub(crate) saved_state_max: usize,
     /// Whether a behavior sees the header fields that carry credentials.
     pub(crate) credentials: bool,
     /// Where it is written.
@@ -77,6 +79,8 @@ fn plugin(name: &str, table: &Table<'_>, folder: &Path) -> Option<PluginPlan> {
         wait_timeout: plugin.wait_timeout,
         memory_max: plugin.memory_max.0,
         host_call_bytes_max: plugin.host_call_bytes_max.0,
+        stateless: plugin.stateless,
+        saved_state_max: plugin.saved_state_max.0,
         credentials: grants?.credentials,
         place: table.place("source"),
     })

@@ -8,7 +8,7 @@ use super::{
 };
 use prometheus_client::registry::Registry;
 use socklet_core::{Heartbeat, InvalidHeartbeat, ListenerName, PluginName, RouteName};
-use socklet_plugin::{InstancePolicy, KeyTemplate};
+use socklet_plugin::{InstancePolicy, KeyTemplate, RouteInstances};
 use socklet_server::{
     Compression, HeaderCondition, HostPattern, Metrics, Origins, PathPattern, Route, RouteConfig, RouteConnections,
     Routes,
@@ -25,7 +25,7 @@ pub(crate) struct RoutePlan {
     pub(crate) config: RouteConfig,
     pub(crate) authenticators: Vec<PluginName>,
     pub(crate) behavior: Option<PluginName>,
-    pub(crate) instance: InstancePolicy,
+    pub(crate) instances: RouteInstances,
     /// Where its authenticators are written.
     pub(crate) authenticators_place: Place,
     /// Where its behavior is written.
@@ -156,7 +156,7 @@ fn route(table: &Table<'_>, around: &Around<'_>) -> Option<RoutePlan> {
         },
         authenticators: route.authenticators,
         behavior: route.behavior,
-        instance: instance?,
+        instances: RouteInstances { policy: instance?, hibernate_after: route.hibernate_after.0 },
         authenticators_place: table.place("authenticators"),
         behavior_place: table.place("behavior"),
         shown_path: paths.shown,
@@ -281,7 +281,7 @@ fn without_behavior(table: &Table<'_>, route: &sections::Route) {
     if route.files.is_none() && !table.has("static") {
         table.wrong_here("it serves nothing: write behavior, static, or both");
     }
-    for key in ["authenticators", "instance", "subprotocols", "allowed_origins", "compression"] {
+    for key in ["authenticators", "instance", "hibernate_after", "subprotocols", "allowed_origins", "compression"] {
         if table.has(key) {
             table.wrong(key, "this is about WebSockets, and the route has no behavior to serve them");
         }
@@ -335,6 +335,7 @@ fn instance(table: &Table<'_>, route: &sections::Route, paths: Option<&Paths>) -
     let template = match &route.instance {
         Instance::Connection => return Some(InstancePolicy::Connection),
         Instance::Shared => return Some(InstancePolicy::Shared),
+        Instance::Event => return Some(InstancePolicy::Event),
         Instance::Key(template) => template,
     };
     let key = match KeyTemplate::parse(template) {

@@ -30,13 +30,7 @@ pub(crate) const SECTIONS: &[Section] = &[
             ("real_ip_header", "client addresses from a header"),
         ],
     },
-    Section {
-        name: "route",
-        shape: Shape::Many,
-        doc: Route::DOC,
-        keys: &[Route::KEYS],
-        later: &[("hibernate_after", "hibernation")],
-    },
+    Section { name: "route", shape: Shape::Many, doc: Route::DOC, keys: &[Route::KEYS], later: &[] },
     Section {
         name: "route.compression",
         shape: Shape::Switch,
@@ -58,13 +52,7 @@ pub(crate) const SECTIONS: &[Section] = &[
         keys: &[Heartbeat::KEYS],
         later: &[],
     },
-    Section {
-        name: "plugin",
-        shape: Shape::Named,
-        doc: Plugin::DOC,
-        keys: &[Plugin::KEYS],
-        later: &[("stateless", "hibernation")],
-    },
+    Section { name: "plugin", shape: Shape::Named, doc: Plugin::DOC, keys: &[Plugin::KEYS], later: &[] },
     Section {
         name: "plugin.grants",
         shape: Shape::Inner,
@@ -136,8 +124,11 @@ section! {
         /// The plugin that serves the connections.
         behavior: Option<PluginName> => "chat";
         /// Who shares an instance of the behavior: `"connection"` nobody, `"shared"` all connections of the route,
-        /// `{ key = "{room}" }` those with the same captures.
+        /// `{ key = "{room}" }` those with the same captures; `"event"` nobody, and every event has an instance of its own.
         instance: Instance = "connection";
+        /// How long an instance is idle before it is saved and dropped; its connections stay open, and the next event wakes it.
+        /// For plugins that export `state` or are `stateless`; others stay awake.
+        hibernate_after: Limit<Duration> = "10s";
         /// The subprotocols that the server picks from where the plugin does not choose, most wanted first.
         subprotocols: Vec<String> = [];
         /// The web pages that may connect: origins such as `https://app.example` or `https://*.example`, or `"*"` for
@@ -188,6 +179,10 @@ section! {
         wait_timeout: Option<Duration> => "30s";
         /// The most memory of an instance.
         memory_max: Size = "64MiB";
+        /// Whether its instances keep nothing that must survive: idle ones are dropped without being asked to save.
+        stateless: bool = false;
+        /// The most that an instance may save when it goes to sleep. One that has more stays awake.
+        saved_state_max: Size = "1MiB";
         /// The most bytes that one host call may take from the plugin: a message that it sends must fit.
         host_call_bytes_max: Size = "4MiB";
     }

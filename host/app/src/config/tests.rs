@@ -123,7 +123,7 @@ fn a_whole_configuration() {
     assert_eq!(route.config.limits.pong_timeout, Duration::from_secs(3));
     assert_eq!(route.config.heartbeat.interval(), Duration::from_secs(5));
     assert_eq!(route.config.heartbeat.payload(), "");
-    assert!(matches!(route.instance, InstancePolicy::Key(_)));
+    assert!(matches!(route.instances.policy, InstancePolicy::Key(_)));
     let [chat, auth] = &config.plugins[..] else { panic!("two plugins") };
     assert!(chat.credentials && !auth.credentials);
     assert_eq!(chat.timeout, Some(Duration::from_millis(50)));
@@ -174,7 +174,7 @@ format = "xml"
             "socklet.toml:5: listener.tls: this version does not serve it yet: TLS (let a proxy in front of the server do it); \
              leave it out",
             "socklet.toml:9: route.behaviour: unknown key, did you mean behavior? (there are tenant, name, listener, host, path, \
-             path_regex, default, headers, authenticators, behavior, instance, subprotocols, allowed_origins, static, \
+             path_regex, default, headers, authenticators, behavior, instance, hibernate_after, subprotocols, allowed_origins, static, \
              send_timeout, compression, limits, heartbeat)",
             "socklet.toml:10: route.behavior = \"caht\": unknown plugin caht, did you mean chat? (there are chat, auth)",
             "socklet.toml:11: route.authenticators = [\"auth\", \"nobody\"]: unknown plugin nobody (there are chat, auth)",

@@ -37,6 +37,8 @@ pub(crate) enum Instance {
     Shared,
     /// The connections for which this template is the same.
     Key(String),
+    /// Nobody, and not for longer than an event.
+    Event,
 }
 
 /// The web pages that may connect, as it was written.
@@ -99,7 +101,7 @@ number_kind!(WindowBits: "a whole number from 9 to 15");
 
 impl Value for Instance {
     fn kind() -> Kind {
-        let hint = "\"connection\", \"shared\" or { key = \"{capture}\" }";
+        let hint = "\"connection\", \"shared\", \"event\" or { key = \"{capture}\" }";
         Kind::new("instance policy", hint, Form::TextOrTable)
     }
 
@@ -107,7 +109,7 @@ impl Value for Instance {
         match toml.as_str() {
             Some("connection") => return Ok(Self::Connection),
             Some("shared") => return Ok(Self::Shared),
-            Some("event") => return Err(Wrong::Because("this version does not serve the policy event yet".to_owned())),
+            Some("event") => return Ok(Self::Event),
             _ => {}
         }
         let table = toml.as_inline_table().filter(|table| table.len() == 1).ok_or(Wrong::Kind)?;
@@ -158,7 +160,7 @@ mod tests {
         for bad in ["\"room\"", "{ key = 1 }", "{ key = \"{a}\", more = 1 }", "{}"] {
             assert_eq!(decode::<Instance>(bad), Err(Wrong::Kind), "{bad}");
         }
-        assert!(matches!(decode::<Instance>("\"event\""), Err(Wrong::Because(_))));
+        assert_eq!(decode::<Instance>("\"event\"").unwrap(), Instance::Event);
     }
 
     #[test]

@@ -89,6 +89,8 @@ async fn load(plugins: &Plugins, name: &str) -> Plugin {
         settings,
         limits: CallLimits::default(),
         grants: Grants::default(),
+        stateless: false,
+        saved_state_max: 1 << 20,
     };
     plugins.load(config).await.unwrap()
 }
@@ -96,7 +98,7 @@ async fn load(plugins: &Plugins, name: &str) -> Plugin {
 async fn sessions(plugin: &Plugin, policy: &InstancePolicy) -> Vec<Box<dyn Session>> {
     let (tenant, route) = ("acme".parse().unwrap(), "main".parse().unwrap());
     let net = Arc::new(Net::default());
-    let behavior: Arc<dyn Behavior> = plugin.behavior(&tenant, &route, policy.clone(), net.clone()).unwrap();
+    let behavior: Arc<dyn Behavior> = plugin.behavior(&tenant, &route, policy.clone().into(), net.clone()).unwrap();
     let mut sessions = Vec::new();
     for _ in 0..SESSIONS {
         let request = Arc::new(request());

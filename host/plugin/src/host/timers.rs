@@ -1,11 +1,12 @@
-//! The import `timers`, which this version of the host does not serve: it says so to whoever sets one. It is there because tools
-//! for some languages import everything that the contract offers, used or not; a plugin that waits for timers exports
-//! `timer-events`, and is refused when it is loaded.
+//! The import `timers`: those of the calling instance's place.
 
-use crate::{bindings::timers::Host, meter::Meter, state::State};
+use crate::{bindings::timers::Host, meter::Meter, state::State, timers::Timers};
+use std::sync::Arc;
 
 /// What `timers` can reach.
 pub(crate) struct TimersView<'a> {
+    /// None where the plugin does not export `timer-events`.
+    timers: Option<&'a Arc<Timers>>,
     meter: &'a mut Meter,
 }
 
@@ -13,17 +14,26 @@ pub(crate) struct TimersView<'a> {
 
 impl TimersView<'_> {
     pub(super) fn of(state: &mut State) -> TimersView<'_> {
-        TimersView { meter: &mut state.meter }
+        TimersView { timers: state.timers.as_ref(), meter: &mut state.meter }
     }
 }
 
 impl Host for TimersView<'_> {
-    fn set(&mut self, _: String, _: u64) -> wasmtime::Result<Result<(), String>> {
+    fn set(&mut self, name: String, after_ms: u64) -> wasmtime::Result<Result<(), String>> {
         self.meter.host_call()?;
-        Ok(Err("this version of the host does not keep timers".into()))
+        Ok(match self.timers {
+            Some(timers) => timers.set(&name, after_ms),
+            None => {
+                Err("a plugin that sets timers exports timer-events, where they come due; this one does not".into())
+            }
+        })
     }
 
-    fn cancel(&mut self, _: String) -> wasmtime::Result<()> {
-        self.meter.host_call()
+    fn cancel(&mut self, name: String) -> wasmtime::Result<()> {
+        self.meter.host_call()?;
+        if let Some(timers) = self.timers {
+            timers.cancel(&name);
+        }
+        Ok(())
     }
 }

@@ -7,7 +7,9 @@ use socklet_core::{
     Event, Field, Heartbeat, Message, MessageRef, Opcode, Principal, SendError, Session, SubscribeError,
     UpgradeRequest, Upgraded,
 };
-use socklet_plugin::{CallLimits, EngineConfig, Grants, InstancePolicy, LoadError, Plugin, PluginConfig, Plugins};
+use socklet_plugin::{
+    CallLimits, EngineConfig, Grants, InstancePolicy, LoadError, Plugin, PluginConfig, Plugins, RouteInstances,
+};
 use std::{
     collections::{BTreeMap, BTreeSet},
     path::PathBuf,
@@ -78,6 +80,8 @@ pub(crate) fn config(source: PathBuf) -> PluginConfig {
         settings: BTreeMap::new(),
         limits: CallLimits::default(),
         grants: Grants::default(),
+        stateless: false,
+        saved_state_max: 1 << 20,
     }
 }
 
@@ -131,11 +135,11 @@ impl Host {
         self.route_with(config(guest(guest_name)), policy).await
     }
 
-    pub(crate) async fn route_with(&self, config: PluginConfig, policy: InstancePolicy) -> Route {
+    pub(crate) async fn route_with(&self, config: PluginConfig, instances: impl Into<RouteInstances>) -> Route {
         let plugin = self.load(config).await.unwrap();
         let net = Arc::new(Net::default());
         let (tenant, route) = ("acme".parse().unwrap(), "main".parse().unwrap());
-        let behavior = plugin.behavior(&tenant, &route, policy, net.clone()).unwrap();
+        let behavior = plugin.behavior(&tenant, &route, instances.into(), net.clone()).unwrap();
         Route { net, behavior }
     }
 

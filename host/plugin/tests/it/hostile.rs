@@ -116,8 +116,8 @@ fn foreign_imports_are_named() {
     )
     .unwrap();
     let status: Vec<_> = inspection.imports.iter().map(|import| import.status).collect();
-    use ImportStatus::{Later, Provided, Unknown};
-    assert_eq!(status, [Unknown, Unknown, Unknown, Provided, Later]);
+    use ImportStatus::{Provided, Unknown};
+    assert_eq!(status, [Unknown, Unknown, Unknown, Provided, Provided]);
     for name in ["acme:db/query@1.0.0", "shout", "wasi:cli/stdout@0.3.0"] {
         assert!(inspection.problems.iter().any(|problem| problem.contains(name)), "{name}");
     }

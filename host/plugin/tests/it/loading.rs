@@ -29,8 +29,6 @@ async fn refusals_name_what_is_wrong_and_what_to_do() {
     for (name, words) in [
         ("no_exports", &["exports nothing", "behavior-plugin"][..]),
         ("wrong_version", &["behavior@0.2.0", "0.1"]),
-        ("refuse_to_save", &["state@0.1.0", "later host"]),
-        ("wants_timers", &["timer-events@0.1.0", "later host"]),
         ("wants_http", &["wasi:http/", "grant http"]),
         ("initial_memory", &["memory", "memory_max"]),
         ("start_trap", &["started", "unreachable"]),

@@ -11,4 +11,6 @@ mod imports;
 mod instances;
 mod loading;
 mod logs;
+mod sleep;
+mod timers;
 mod turns;

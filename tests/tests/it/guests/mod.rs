@@ -7,10 +7,11 @@ mod framing;
 mod hooks;
 mod memory;
 mod refused;
+mod sleep;
 mod stage;
 mod time;
 
-use self::{answers::*, auth::*, floods::*, framing::*, hooks::*, memory::*, refused::*, time::*};
+use self::{answers::*, auth::*, floods::*, framing::*, hooks::*, memory::*, refused::*, sleep::*, time::*};
 
 include!(concat!(env!("OUT_DIR"), "/guests.rs"));
 

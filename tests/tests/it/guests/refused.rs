@@ -24,16 +24,6 @@ pub(super) async fn wrong_version() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-pub(super) async fn refuse_to_save() {
-    refused("refuse_to_save", &["socklet:plugin/state@0.1.0", "later host"]).await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-pub(super) async fn wants_timers() {
-    refused("wants_timers", &["socklet:plugin/timer-events@0.1.0", "later host"]).await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 pub(super) async fn wants_http() {
     refused("wants_http", &["wasi:http/", "grant http"]).await;
 }

@@ -1,0 +1,146 @@
+//! What is to be done at which time: instances to look at, timers to fire.
+
+use crate::{cell::Cell, timers::Timers};
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc, Mutex, MutexGuard, Weak,
+        atomic::{AtomicBool, Ordering::SeqCst},
+    },
+};
+use tokio::{sync::Notify, time::Instant};
+
+/// A route's agenda. Its keeper does what is on it.
+#[derive(Default)]
+pub(crate) struct Agenda {
+    // A std mutex: held for a look-up and never across an await.
+    entries: Mutex<Entries>,
+    changed: Notify,
+    kept: AtomicBool,
+}
+
+/// A place on the agenda. Whoever has one takes it back, or leaves it to the keeper.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct Appointment {
+    at: Instant,
+    /// Of appointments at the same time the first made comes first.
+    number: u64,
+}
+
+/// What is due.
+#[derive(Default)]
+pub(crate) struct DueNow {
+    /// In the order of their times.
+    pub(crate) cells: Vec<Arc<Cell>>,
+    /// With their names, in the order of their times.
+    pub(crate) timers: Vec<(Arc<Timers>, Appointment)>,
+    /// When something is due next.
+    pub(crate) next: Option<Instant>,
+}
+
+#[derive(Default)]
+struct Entries {
+    cells: BTreeMap<Appointment, Weak<Cell>>,
+    timers: BTreeMap<Appointment, Weak<Timers>>,
+    made: u64,
+}
+
+// === impl Agenda ===
+
+impl Agenda {
+    /// The keeper will look at a cell.
+    pub(crate) fn appoint(&self, cell: &Arc<Cell>, at: Instant) -> Appointment {
+        let mut entries = self.entries();
+        let appointment = entries.appointment(at);
+        entries.cells.insert(appointment, Arc::downgrade(cell));
+        let first = entries.next() == Some(at);
+        drop(entries);
+        self.tell(first);
+        appointment
+    }
+
+    /// The keeper will fire a timer.
+    pub(crate) fn set(&self, timers: &Weak<Timers>, at: Instant) -> Appointment {
+        let mut entries = self.entries();
+        let appointment = entries.appointment(at);
+        entries.timers.insert(appointment, timers.clone());
+        let first = entries.next() == Some(at);
+        drop(entries);
+        self.tell(first);
+        appointment
+    }
+
+    /// It will not.
+    pub(crate) fn cancel(&self, appointment: Appointment) {
+        let mut entries = self.entries();
+        let gone = (entries.cells.remove(&appointment), entries.timers.remove(&appointment));
+        // A last handle that goes under the lock would want it.
+        drop(entries);
+        drop(gone);
+    }
+
+    /// Takes what is due from the agenda; of the cells at least `pressed`, where there are so many.
+    pub(crate) fn take_due(&self, now: Instant, pressed: usize) -> DueNow {
+        let mut due = DueNow::default();
+        let mut entries = self.entries();
+        let mut gone = Vec::new();
+        while let Some(entry) = entries.cells.first_entry()
+            && (entry.key().at <= now || due.cells.len() < pressed)
+        {
+            match entry.remove() {
+                cell if cell.strong_count() == 0 => gone.push(cell),
+                cell => due.cells.extend(cell.upgrade()),
+            }
+        }
+        while let Some(entry) = entries.timers.first_entry()
+            && entry.key().at <= now
+        {
+            let (appointment, timers) = entry.remove_entry();
+            due.timers.extend(timers.upgrade().map(|timers| (timers, appointment)));
+        }
+        due.next = entries.next();
+        drop(entries);
+        drop(gone);
+        due
+    }
+
+    /// Waits for an entry that comes before all others. Cancel-safe.
+    pub(crate) async fn changed(&self) {
+        self.changed.notified().await;
+    }
+
+    /// Whether this is the first to ask: it starts the keeper.
+    pub(crate) fn wants_keeper(&self) -> bool {
+        !self.kept.load(SeqCst) && !self.kept.swap(true, SeqCst)
+    }
+
+    /// The route is going: the keeper ends.
+    pub(crate) fn close(&self) {
+        self.changed.notify_one();
+    }
+
+    fn tell(&self, first: bool) {
+        if first {
+            self.changed.notify_one();
+        }
+    }
+
+    fn entries(&self) -> MutexGuard<'_, Entries> {
+        self.entries.lock().expect("a look-up does not panic")
+    }
+}
+
+// === impl Entries ===
+
+impl Entries {
+    fn appointment(&mut self, at: Instant) -> Appointment {
+        self.made += 1;
+        Appointment { at, number: self.made }
+    }
+
+    fn next(&self) -> Option<Instant> {
+        let cell = self.cells.first_key_value().map(|(appointment, _)| appointment.at);
+        let timer = self.timers.first_key_value().map(|(appointment, _)| appointment.at);
+        cell.into_iter().chain(timer).min()
+    }
+}

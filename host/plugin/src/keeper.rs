@@ -1,0 +1,110 @@
+//! Looks after the instances of a route when nobody calls them: puts idle ones to sleep, fires timers.
+
+use crate::{
+    agenda::Agenda,
+    cell::{Cell, Found},
+    guests::{Lost, Started},
+    rest::{Awake, Insomnia, Rest},
+    serving::Serving,
+};
+use socklet_core::CallError;
+use std::sync::{Arc, Weak};
+use tokio::{sync::Semaphore, time::Instant};
+use tracing::info;
+
+/// Instances of a route that save at the same time, where that takes long.
+const SAVING: usize = 16;
+/// Instances that the keeper looks at before others get their turn on its thread.
+const LOOKS: usize = 64;
+
+/// Does what is on the agenda until the route is gone.
+pub(crate) async fn keep(serving: Weak<Serving>, agenda: Arc<Agenda>) {
+    let Some(mut pressure) = serving.upgrade().map(|serving| serving.linked().slots().pressure()) else { return };
+    let saving = Arc::new(Semaphore::new(SAVING));
+    loop {
+        let next = {
+            let Some(serving) = serving.upgrade() else { return };
+            pressure.mark_unchanged();
+            let pressed = serving.linked().slots().pressed();
+            let due = agenda.take_due(Instant::now(), pressed);
+            for (timers, appointment) in due.timers {
+                if timers.ring(appointment) {
+                    serving.guests().keep(timers.fire());
+                }
+            }
+            for (index, cell) in due.cells.into_iter().enumerate() {
+                if index % LOOKS == LOOKS - 1 {
+                    tokio::task::yield_now().await;
+                }
+                look(cell, pressed > 0, &saving).await;
+            }
+            due.next
+        };
+        tokio::select! {
+            () = agenda.changed() => {}
+            () = at(next) => {}
+            _ = pressure.changed() => {}
+        }
+    }
+}
+
+async fn at(next: Option<Instant>) {
+    match next {
+        Some(next) => tokio::time::sleep_until(next).await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn look(cell: Arc<Cell>, at_once: bool, saving: &Arc<Semaphore>) {
+    let turn = match cell.look(Instant::now(), at_once) {
+        Found::Idle(turn) => turn,
+        Found::Later(at) => return cell.appoint(at),
+        Found::Nothing => return,
+    };
+    match turn.sleep() {
+        None => {}
+        Some(Started::Done(outcome)) => saved(&cell, outcome),
+        Some(Started::Moved(moved)) => {
+            let Ok(permit) = saving.clone().acquire_owned().await else { return };
+            let serving = cell.serving.clone();
+            serving.guests().keep(async move {
+                let outcome = moved.await.unwrap_or_else(|Lost| Err(cell.lost()));
+                saved(&cell, outcome);
+                drop(permit);
+            });
+        }
+    }
+}
+
+/// Remembers and tells that an instance cannot sleep. One that died in the attempt has told so.
+fn saved(cell: &Cell, outcome: Result<Rest, CallError>) {
+    let serving = &cell.serving;
+    match outcome {
+        Ok(Rest::Asleep) => cell.set_insomnia(|_| None),
+        Ok(Rest::Awake(awake)) => {
+            serving.scope().metrics.stayed_awake(awake.as_str());
+            let wait = serving.rules().after.unwrap_or_default();
+            cell.set_insomnia(|last| {
+                if last.is_none() {
+                    tell(serving, &awake);
+                }
+                Some(Box::new(Insomnia::after(last.as_deref(), Instant::now(), wait)))
+            });
+        }
+        Err(_) => {}
+    }
+}
+
+fn tell(serving: &Serving, awake: &Awake) {
+    let scope = serving.scope();
+    let (tenant, route, plugin) = (&scope.tenant, &scope.route, &scope.plugin);
+    match awake {
+        Awake::Refused(reason) => {
+            info!(%tenant, %route, %plugin, reason, "instance stays awake, its plugin cannot save");
+        }
+        Awake::TooLarge(bytes) => {
+            let max = serving.rules().state_max;
+            info!(%tenant, %route, %plugin, bytes, max, "instance stays awake, what it saves is too large");
+        }
+    }
+}

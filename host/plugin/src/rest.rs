@@ -1,0 +1,126 @@
+//! What instances that sleep leave behind, and why others stay awake.
+
+use crate::metrics::Metrics;
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// An instance that could not be put to sleep is left alone for so long at most.
+const INSOMNIA_MAX: Duration = Duration::from_secs(3600);
+
+/// When instances of a route go to sleep, and what they may leave.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Rules {
+    /// After so long without a call. None: never.
+    pub(crate) after: Option<Duration>,
+    /// There is nothing to save.
+    pub(crate) stateless: bool,
+    /// Bytes that one instance may save.
+    pub(crate) state_max: usize,
+}
+
+/// What an instance left. Counted for as long as it is kept.
+pub(crate) struct Saved {
+    state: Option<Box<[u8]>>,
+    _counted: Option<Counted>,
+}
+
+/// What came of an attempt to put an instance to sleep.
+#[derive(Debug)]
+pub(crate) enum Rest {
+    Asleep,
+    Awake(Awake),
+}
+
+/// Why an instance that was asked to save is still awake.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Awake {
+    /// Its plugin refused, in its words.
+    Refused(String),
+    /// It has so many bytes to save.
+    TooLarge(usize),
+}
+
+/// An instance that cannot sleep is asked again later, and later every time.
+#[derive(Debug)]
+pub(crate) struct Insomnia {
+    until: Instant,
+    wait: Duration,
+}
+
+struct Counted {
+    metrics: Metrics,
+    bytes: usize,
+}
+
+// === impl Saved ===
+
+impl Saved {
+    /// Between the events of a route where every event has an instance of its own.
+    pub(crate) fn nothing() -> Self {
+        Self { state: None, _counted: None }
+    }
+
+    /// What an instance that sleeps from now on has left; none of a stateless one.
+    pub(crate) fn new(state: Option<Vec<u8>>, metrics: &Metrics) -> Self {
+        let state = state.map(Vec::into_boxed_slice);
+        let bytes = state.as_ref().map_or(0, |state| state.len());
+        metrics.slept(bytes as i64);
+        Self { state, _counted: Some(Counted { metrics: metrics.clone(), bytes }) }
+    }
+
+    /// What is to be loaded, if anything.
+    pub(crate) fn state(&self) -> Option<&[u8]> {
+        self.state.as_deref()
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.metrics.woke(self.bytes as i64);
+    }
+}
+
+// === impl Insomnia ===
+
+impl Insomnia {
+    /// After an attempt that failed; `first` is the wait after the first one.
+    pub(crate) fn after(last: Option<&Self>, now: Instant, first: Duration) -> Self {
+        let wait = last.map_or(first, |last| (last.wait * 2).min(INSOMNIA_MAX)).max(Duration::from_secs(1));
+        Self { until: now + wait, wait }
+    }
+
+    pub(crate) fn until(&self) -> Instant {
+        self.until
+    }
+}
+
+// === impl Awake ===
+
+impl Awake {
+    /// The word for it in metrics.
+    pub(crate) fn as_str(&self) -> &'static str {
+        match self {
+            Self::Refused(_) => "refused",
+            Self::TooLarge(_) => "too-large",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_cannot_sleep_is_asked_less_and_less() {
+        let now = Instant::now();
+        let first = Duration::from_secs(10);
+        let mut insomnia = Insomnia::after(None, now, first);
+        assert_eq!(insomnia.until(), now + first);
+        insomnia = Insomnia::after(Some(&insomnia), now, first);
+        assert_eq!(insomnia.until(), now + 2 * first);
+        for _ in 0..20 {
+            insomnia = Insomnia::after(Some(&insomnia), now, first);
+        }
+        assert_eq!(insomnia.until(), now + INSOMNIA_MAX);
+    }
+}

@@ -1,0 +1,160 @@
+//! The timers of one instance's place: the host's, so that they survive the instance's sleep.
+
+use crate::{
+    agenda::{Agenda, Appointment},
+    cell::{Cell, NoTurn, Turn},
+    guests::{Lost, Started},
+    instance::BehaviorInstance,
+    metrics::Hook,
+};
+use std::{
+    collections::{HashMap, VecDeque},
+    mem,
+    ops::RangeInclusive,
+    sync::{Arc, Mutex, MutexGuard, Weak},
+    time::Duration,
+};
+
+/// Bytes of a timer's name.
+const NAME: RangeInclusive<usize> = 1..=255;
+/// Timers of one instance.
+const TIMERS_MAX: usize = 1_024;
+/// No timer is set for longer: ten years.
+const AFTER_MAX: Duration = Duration::from_secs(10 * 365 * 24 * 3600);
+
+/// The timers of one cell.
+pub(crate) struct Timers {
+    cell: Weak<Cell>,
+    agenda: Arc<Agenda>,
+    // A std mutex: held for a look-up, and for one on the agenda, and never across an await.
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    set: HashMap<Arc<str>, Appointment>,
+    names: HashMap<Appointment, Arc<str>>,
+    /// Those that are due, in their order; the instance is not free for them yet.
+    due: VecDeque<Arc<str>>,
+    /// Somebody takes care of those that are due.
+    firing: bool,
+}
+
+// === impl Timers ===
+
+impl Timers {
+    pub(crate) fn new(cell: Weak<Cell>, agenda: Arc<Agenda>) -> Arc<Self> {
+        Arc::new(Self { cell, agenda, state: Mutex::default() })
+    }
+
+    /// Sets a timer, or moves the one of that name. An error in words for the plugin.
+    pub(crate) fn set(self: &Arc<Self>, name: &str, after_ms: u64) -> Result<(), String> {
+        if !NAME.contains(&name.len()) {
+            return Err(format!(
+                "a timer's name has {} to {} bytes, this one has {}",
+                NAME.start(),
+                NAME.end(),
+                name.len()
+            ));
+        }
+        let after = Duration::from_millis(after_ms);
+        if after.is_zero() || after > AFTER_MAX {
+            return Err(format!("a timer is set for 1 to {} ms, not for {after_ms}", AFTER_MAX.as_millis()));
+        }
+        let Some(cell) = self.cell.upgrade() else { return Err("its connections are gone".into()) };
+        let mut state = self.state();
+        state.due.retain(|due| **due != *name);
+        self.forget(&mut state, name);
+        if state.set.len() + state.due.len() >= TIMERS_MAX {
+            return Err(format!("an instance may have {TIMERS_MAX} timers"));
+        }
+        let name: Arc<str> = name.into();
+        let appointment = self.agenda.set(&Arc::downgrade(self), cell.serving.guests().now() + after);
+        state.names.insert(appointment, name.clone());
+        state.set.insert(name, appointment);
+        drop(state);
+        cell.serving.see_to_keeper();
+        Ok(())
+    }
+
+    /// Forgets a timer, also one that is due and has not been told of.
+    pub(crate) fn cancel(&self, name: &str) {
+        let mut state = self.state();
+        state.due.retain(|due| **due != *name);
+        self.forget(&mut state, name);
+    }
+
+    /// Forgets them all.
+    pub(crate) fn clear(&self) {
+        let State { set, .. } = mem::take(&mut *self.state());
+        set.into_values().for_each(|appointment| self.agenda.cancel(appointment));
+    }
+
+    /// A timer came due. Whether the caller has to see to it that the plugin is told, by [`Timers::fire`].
+    pub(crate) fn ring(&self, appointment: Appointment) -> bool {
+        let mut state = self.state();
+        // It may have been moved or forgotten since it was taken from the agenda.
+        let Some(name) = state.names.remove(&appointment) else { return false };
+        state.set.remove(&name);
+        state.due.push_back(name);
+        !mem::replace(&mut state.firing, true)
+    }
+
+    /// Calls `on-timer` for each that is due, one after the other.
+    pub(crate) async fn fire(self: Arc<Self>) {
+        while let Some(cell) = self.cell.upgrade() {
+            if self.is_quiet() {
+                return;
+            }
+            match cell.turn(Hook::Timer).await {
+                Ok(turn) => {
+                    // Named only now: it is the instance's turn, so nothing can cancel it any more.
+                    let Some(name) = self.state().due.pop_front() else { continue };
+                    call(turn, name).await;
+                }
+                // They stay due: what held the instance up has an end.
+                Err(NoTurn::TooLong(_)) => {}
+                Err(NoTurn::Dead(_)) => break,
+            }
+        }
+        self.clear();
+    }
+
+    /// Nothing is due, and whoever rings next takes care of it.
+    fn is_quiet(&self) -> bool {
+        let mut state = self.state();
+        if state.due.is_empty() {
+            state.firing = false;
+        }
+        state.due.is_empty()
+    }
+
+    fn forget(&self, state: &mut State, name: &str) {
+        if let Some(appointment) = state.set.remove(name) {
+            state.names.remove(&appointment);
+            self.agenda.cancel(appointment);
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().expect("a look-up does not panic")
+    }
+}
+
+impl Drop for Timers {
+    fn drop(&mut self) {
+        self.clear();
+    }
+}
+
+async fn call(turn: Turn, name: Arc<str>) {
+    let work = move |mut instance: Box<BehaviorInstance>| async move {
+        let answer = instance.on_timer(&name).await;
+        (instance, answer)
+    };
+    if let Started::Moved(moved) = turn.start(work, Cell::after_timer, |()| false)
+        && moved.await.is_err_and(|Lost| true)
+    {
+        tracing::debug!("a timer's call was lost: the host is going down");
+    }
+}

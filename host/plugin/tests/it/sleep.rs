@@ -1,0 +1,216 @@
+//! Instances that sleep while their connections stay open: saved or not, woken by whatever comes, and awake when they must be.
+//! The time is stopped: what waits is done at once.
+
+use crate::harness::{Client, Expect, Host, Route, config, guest, stock};
+use socklet_core::{CallError, Cause, DeathKind};
+use socklet_plugin::{InstancePolicy, PluginConfig, RouteInstances};
+use std::time::Duration;
+use tokio::{runtime::Handle, time::sleep};
+
+const LIVE: &str = "plugin_instances{state=\"live\"}";
+const ASLEEP: &str = "plugin_instances{state=\"hibernated\"}";
+const SAVED: &str = "plugin_saved_bytes";
+
+fn host(instances: u32) -> Host {
+    Host::with(|config| {
+        config.max_instances = instances;
+        config.time = Some(Handle::current());
+    })
+}
+
+fn sleepy(policy: InstancePolicy) -> RouteInstances {
+    RouteInstances { policy, hibernate_after: Some(Duration::from_secs(10)) }
+}
+
+async fn route(host: &Host, policy: InstancePolicy) -> Route {
+    host.route_with(config(guest("sleepy")), sleepy(policy)).await
+}
+
+fn hibernations(host: &Host, outcome: &str) -> f64 {
+    host.metric(&format!("plugin_hibernations_total{{outcome=\"{outcome}\"}}"))
+}
+
+/// Longer than an idle instance stays awake.
+async fn a_while() {
+    sleep(Duration::from_secs(11)).await;
+}
+
+async fn fails(client: &mut Client, text: &str) -> DeathKind {
+    match client.say(text).await {
+        Err(CallError::Died { kind, .. }) => kind,
+        other => panic!("{text}: {other:?}"),
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_idle_instance_is_saved_and_comes_back() {
+    let host = host(64);
+    let route = route(&host, InstancePolicy::Connection).await;
+    let mut client = route.connect("").await;
+    for count in 1..=3 {
+        assert_eq!(client.ask("count").await, count.to_string());
+    }
+    assert_eq!(client.ask("calls").await, "5");
+    sleep(Duration::from_secs(9)).await;
+    assert_eq!((host.metric(LIVE), host.metric(ASLEEP)), (1.0, 0.0));
+    assert_eq!(client.ask("calls").await, "6", "nobody puts it to sleep while it is called");
+    a_while().await;
+    assert_eq!((host.metric(LIVE), host.metric(ASLEEP), host.metric(SAVED)), (0.0, 1.0, 2.0));
+    assert_eq!(host.metric("plugin_memory_bytes"), 0.0);
+    assert_eq!(client.ask("count").await, "6");
+    assert_eq!(client.ask("calls").await, "2", "a fresh instance");
+    assert_eq!((host.metric(LIVE), host.metric(ASLEEP), host.metric(SAVED)), (1.0, 0.0, 0.0));
+    a_while().await;
+    assert_eq!(hibernations(&host, "ok"), 2.0);
+    // The last event wakes it, too.
+    let mut witness = route.connect("").await;
+    witness.ask("count").await;
+    client.close(Cause::Client).await.unwrap().proceeds();
+    assert_eq!(witness.received(), ["closed after 7"]);
+    drop((client, witness));
+    assert_eq!((host.metric(LIVE), host.metric(ASLEEP), host.metric(SAVED)), (0.0, 0.0, 0.0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn instances_that_are_shared_sleep_when_nobody_calls() {
+    let host = host(64);
+    let route = route(&host, InstancePolicy::Shared).await;
+    let (mut a, mut b) = (route.connect("").await, route.connect("").await);
+    for _ in 0..4 {
+        sleep(Duration::from_secs(6)).await;
+        a.ask("hello").await;
+        sleep(Duration::from_secs(6)).await;
+        b.ask("hello").await;
+    }
+    assert_eq!(a.ask("calls").await, "11");
+    a_while().await;
+    assert_eq!((host.metric(LIVE), host.metric(ASLEEP)), (0.0, 1.0));
+    assert_eq!(b.ask("count").await, "10");
+    // A connection that comes while it sleeps finds what the others left.
+    a_while().await;
+    let mut c = route.connect("").await;
+    assert_eq!(c.ask("count").await, "11");
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_has_nothing_to_save_is_not_asked() {
+    let host = host(64);
+    let config = PluginConfig { stateless: true, ..config(stock("echo")) };
+    let route = host.route_with(config, sleepy(InstancePolicy::Connection)).await;
+    let mut client = route.connect("").await;
+    assert_eq!(client.ask("a").await, "a");
+    a_while().await;
+    assert_eq!((host.metric(LIVE), host.metric(ASLEEP), host.metric(SAVED)), (0.0, 1.0, 0.0));
+    assert_eq!(client.ask("b").await, "b");
+    assert_eq!(host.metric("plugin_calls_total{hook=\"save\",outcome=\"ok\"}"), 0.0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_cannot_be_saved_and_is_not_stateless_stays_awake() {
+    let host = host(64);
+    let route = host.route_with(config(stock("echo")), sleepy(InstancePolicy::Connection)).await;
+    let _client = route.connect("").await;
+    sleep(Duration::from_secs(3600)).await;
+    assert_eq!((host.metric(LIVE), host.metric(ASLEEP)), (1.0, 0.0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_instance_that_does_not_save_stays_awake_and_is_asked_again() {
+    for (how, outcome) in [("refuse", "refused"), ("large", "too-large")] {
+        let host = host(64);
+        let route = route(&host, InstancePolicy::Connection).await;
+        let mut client = route.connect("").await;
+        client.ask(&format!("save {how}")).await;
+        a_while().await;
+        assert_eq!(hibernations(&host, outcome), 1.0);
+        assert_eq!(host.metric(LIVE), 1.0);
+        // Less and less often: after 10, 20, 40 and 80 seconds.
+        sleep(Duration::from_secs(140)).await;
+        assert_eq!(hibernations(&host, outcome), 4.0);
+        assert_eq!(client.ask("calls").await, "3", "{how}");
+        client.ask("save").await;
+        sleep(Duration::from_secs(3600)).await;
+        assert_eq!((hibernations(&host, "ok"), host.metric(ASLEEP)), (1.0, 1.0));
+        assert_eq!(client.ask("count").await, "4");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_instance_that_dies_while_it_saves_takes_its_connections_along_and_nobody_else() {
+    for (how, kind) in [("trap", DeathKind::Trap), ("spin", DeathKind::Deadline)] {
+        let host = host(64);
+        let route = route(&host, InstancePolicy::Connection).await;
+        let (mut client, mut witness) = (route.connect("").await, route.connect("").await);
+        client.ask(&format!("save {how}")).await;
+        let event = client.session.lifeline().died().await;
+        assert_eq!(host.metric(&format!("plugin_traps_total{{reason=\"{}\"}}", kind.as_str())), 1.0);
+        assert_eq!(client.session.lifeline().death(), Some(event));
+        client.close(Cause::PluginFailed).await.unwrap().proceeds();
+        assert_eq!(witness.ask("count").await, "1");
+        assert!(witness.session.lifeline().death().is_none());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_state_that_does_not_load_ends_the_connection_with_its_close() {
+    for (how, kind) in [("refuse", DeathKind::Load), ("trap", DeathKind::Trap)] {
+        let host = host(64);
+        let route = route(&host, InstancePolicy::Connection).await;
+        let (mut client, mut witness) = (route.connect("").await, route.connect("").await);
+        client.ask(&format!("load {how}")).await;
+        a_while().await;
+        assert_eq!(fails(&mut client, "count").await, kind);
+        assert!(client.session.lifeline().death().is_some());
+        witness.ask("count").await;
+        client.close(Cause::PluginFailed).await.unwrap().proceeds();
+        // On an instance of its own, which has nothing to load.
+        assert_eq!(witness.received(), ["closed after 0"]);
+        drop(client);
+        assert_eq!(host.metric(SAVED), 0.0);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn sleepers_make_room() {
+    let host = host(2);
+    let route = route(&host, InstancePolicy::Connection).await;
+    let mut clients = Vec::new();
+    for _ in 0..5 {
+        for _ in 0..2 {
+            let mut client = route.connect("").await;
+            client.ask("hello").await;
+            clients.push(client);
+        }
+        a_while().await;
+    }
+    assert_eq!((host.metric(LIVE), host.metric(ASLEEP)), (0.0, 10.0));
+    // There are ten, and room for two: who wakes up sends another to sleep, before its time.
+    for round in 2..6 {
+        for client in &mut clients {
+            assert_eq!(client.ask("count").await, round.to_string());
+        }
+    }
+    assert!(host.metric(LIVE) <= 2.0);
+    for mut client in clients {
+        client.close(Cause::Client).await.unwrap().proceeds();
+    }
+    assert_eq!(host.metric(SAVED), 0.0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_event_can_have_an_instance_of_its_own() {
+    let host = host(64);
+    let route = host.route_with(config(guest("sleepy")), InstancePolicy::Event).await;
+    let (mut a, mut b) = (route.connect("").await, route.connect("").await);
+    for _ in 0..3 {
+        assert_eq!((a.ask("calls").await, b.ask("count").await), ("1".into(), "1".into()));
+        assert_eq!((host.metric(LIVE), host.metric(ASLEEP)), (0.0, 0.0));
+    }
+    assert_eq!(a.ask("timer x 50").await, "ok");
+    sleep(Duration::from_millis(60)).await;
+    assert_eq!((a.received(), b.received()), (vec!["x 0".to_owned()], vec!["x 0".to_owned()]));
+    assert_eq!(fails(&mut a, "trap").await, DeathKind::Trap);
+    a.close(Cause::PluginFailed).await.unwrap().proceeds();
+    assert_eq!(b.received(), ["closed after 0"]);
+    assert_eq!(b.ask("count").await, "1");
+}
