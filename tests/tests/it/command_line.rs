@@ -110,7 +110,7 @@ async fn inspect_shows_what_a_plugin_is() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn inspect_knows_every_guest() {
     // Neither what happens when a component is started nor the limits of a configuration can be seen from outside.
-    let refused = ["no_exports", "refuse_to_save", "wants_http", "wants_timers", "wrong_version"];
+    let refused = ["no_exports", "wants_http", "wrong_version"];
     let mut wrong = Vec::new();
     for name in guests() {
         let inspection = inspected(&guest(&name)).await;

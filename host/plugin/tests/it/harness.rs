@@ -58,6 +58,14 @@ pub(crate) struct Client {
     net: Arc<Net>,
 }
 
+/// How long tests wait for what must come.
+const PATIENCE_MS: u32 = 30_000;
+
+/// A millisecond of the machine's. Stopped time stands still meanwhile.
+async fn a_moment() {
+    tokio::task::spawn_blocking(|| std::thread::sleep(Duration::from_millis(1))).await.unwrap();
+}
+
 pub(crate) fn guest(name: &str) -> PathBuf {
     built(&format!("tests/guests/target/wasm32-wasip2/release/examples/{name}.wasm"), "make guests")
 }
@@ -143,6 +151,17 @@ impl Host {
         Route { net, behavior }
     }
 
+    /// Waits until a metric has a value, in the machine's time: a call may be on a guest thread when the time is stopped here.
+    pub(crate) async fn until(&self, series: &str, value: f64) {
+        for _ in 0..PATIENCE_MS {
+            if self.metric(series) == value {
+                return;
+            }
+            a_moment().await;
+        }
+        panic!("{series} is {}, not {value}", self.metric(series));
+    }
+
     /// The value of a metric by its full line up to the value.
     pub(crate) fn metric(&self, series: &str) -> f64 {
         let mut text = String::new();
@@ -198,6 +217,18 @@ impl Client {
     pub(crate) async fn ask(&mut self, text: &str) -> String {
         self.say(text).await.unwrap().proceeds();
         self.received().pop().expect("an answer")
+    }
+
+    /// Waits, in the machine's time, until so many texts came since the last look, and compares them.
+    pub(crate) async fn hears<const N: usize>(&self, texts: [&str; N]) {
+        let waiting = || self.net.connection(self.id, |connection| connection.sent.len());
+        for _ in 0..PATIENCE_MS {
+            if waiting() >= N {
+                break;
+            }
+            a_moment().await;
+        }
+        assert_eq!(self.received(), texts);
     }
 
     /// The texts that came since the last look.

@@ -26,13 +26,19 @@ async fn route(host: &Host, policy: InstancePolicy) -> Route {
     host.route_with(config(guest("sleepy")), sleepy(policy)).await
 }
 
-fn hibernations(host: &Host, outcome: &str) -> f64 {
-    host.metric(&format!("plugin_hibernations_total{{outcome=\"{outcome}\"}}"))
-}
-
 /// Longer than an idle instance stays awake.
 async fn a_while() {
     sleep(Duration::from_secs(11)).await;
+}
+
+/// Waits until so many instances are awake, and so many sleep.
+async fn are(host: &Host, live: u32, asleep: u32) {
+    host.until(LIVE, live.into()).await;
+    host.until(ASLEEP, asleep.into()).await;
+}
+
+async fn attempts(host: &Host, outcome: &str, attempts: u32) {
+    host.until(&format!("plugin_hibernations_total{{outcome=\"{outcome}\"}}"), attempts.into()).await;
 }
 
 async fn fails(client: &mut Client, text: &str) -> DeathKind {
@@ -52,23 +58,26 @@ async fn an_idle_instance_is_saved_and_comes_back() {
     }
     assert_eq!(client.ask("calls").await, "5");
     sleep(Duration::from_secs(9)).await;
-    assert_eq!((host.metric(LIVE), host.metric(ASLEEP)), (1.0, 0.0));
+    are(&host, 1, 0).await;
     assert_eq!(client.ask("calls").await, "6", "nobody puts it to sleep while it is called");
     a_while().await;
-    assert_eq!((host.metric(LIVE), host.metric(ASLEEP), host.metric(SAVED)), (0.0, 1.0, 2.0));
-    assert_eq!(host.metric("plugin_memory_bytes"), 0.0);
+    are(&host, 0, 1).await;
+    host.until(SAVED, 2.0).await;
+    host.until("plugin_memory_bytes", 0.0).await;
     assert_eq!(client.ask("count").await, "6");
     assert_eq!(client.ask("calls").await, "2", "a fresh instance");
-    assert_eq!((host.metric(LIVE), host.metric(ASLEEP), host.metric(SAVED)), (1.0, 0.0, 0.0));
+    are(&host, 1, 0).await;
+    host.until(SAVED, 0.0).await;
     a_while().await;
-    assert_eq!(hibernations(&host, "ok"), 2.0);
+    attempts(&host, "ok", 2).await;
     // The last event wakes it, too.
     let mut witness = route.connect("").await;
     witness.ask("count").await;
     client.close(Cause::Client).await.unwrap().proceeds();
     assert_eq!(witness.received(), ["closed after 7"]);
     drop((client, witness));
-    assert_eq!((host.metric(LIVE), host.metric(ASLEEP), host.metric(SAVED)), (0.0, 0.0, 0.0));
+    are(&host, 0, 0).await;
+    host.until(SAVED, 0.0).await;
 }
 
 #[tokio::test(start_paused = true)]
@@ -84,7 +93,7 @@ async fn instances_that_are_shared_sleep_when_nobody_calls() {
     }
     assert_eq!(a.ask("calls").await, "11");
     a_while().await;
-    assert_eq!((host.metric(LIVE), host.metric(ASLEEP)), (0.0, 1.0));
+    are(&host, 0, 1).await;
     assert_eq!(b.ask("count").await, "10");
     // A connection that comes while it sleeps finds what the others left.
     a_while().await;
@@ -100,7 +109,8 @@ async fn who_has_nothing_to_save_is_not_asked() {
     let mut client = route.connect("").await;
     assert_eq!(client.ask("a").await, "a");
     a_while().await;
-    assert_eq!((host.metric(LIVE), host.metric(ASLEEP), host.metric(SAVED)), (0.0, 1.0, 0.0));
+    are(&host, 0, 1).await;
+    host.until(SAVED, 0.0).await;
     assert_eq!(client.ask("b").await, "b");
     assert_eq!(host.metric("plugin_calls_total{hook=\"save\",outcome=\"ok\"}"), 0.0);
 }
@@ -111,7 +121,7 @@ async fn who_cannot_be_saved_and_is_not_stateless_stays_awake() {
     let route = host.route_with(config(stock("echo")), sleepy(InstancePolicy::Connection)).await;
     let _client = route.connect("").await;
     sleep(Duration::from_secs(3600)).await;
-    assert_eq!((host.metric(LIVE), host.metric(ASLEEP)), (1.0, 0.0));
+    are(&host, 1, 0).await;
 }
 
 #[tokio::test(start_paused = true)]
@@ -122,15 +132,20 @@ async fn an_instance_that_does_not_save_stays_awake_and_is_asked_again() {
         let mut client = route.connect("").await;
         client.ask(&format!("save {how}")).await;
         a_while().await;
-        assert_eq!(hibernations(&host, outcome), 1.0);
+        attempts(&host, outcome, 1).await;
+        // Less and less often.
+        for (made, wait) in [(1, 10), (2, 20), (3, 40)] {
+            sleep(Duration::from_secs(wait - 4)).await;
+            attempts(&host, outcome, made).await;
+            sleep(Duration::from_secs(5)).await;
+            attempts(&host, outcome, made + 1).await;
+        }
         assert_eq!(host.metric(LIVE), 1.0);
-        // Less and less often: after 10, 20, 40 and 80 seconds.
-        sleep(Duration::from_secs(140)).await;
-        assert_eq!(hibernations(&host, outcome), 4.0);
         assert_eq!(client.ask("calls").await, "3", "{how}");
         client.ask("save").await;
         sleep(Duration::from_secs(3600)).await;
-        assert_eq!((hibernations(&host, "ok"), host.metric(ASLEEP)), (1.0, 1.0));
+        attempts(&host, "ok", 1).await;
+        are(&host, 0, 1).await;
         assert_eq!(client.ask("count").await, "4");
     }
 }
@@ -183,7 +198,7 @@ async fn sleepers_make_room() {
         }
         a_while().await;
     }
-    assert_eq!((host.metric(LIVE), host.metric(ASLEEP)), (0.0, 10.0));
+    are(&host, 0, 10).await;
     // There are ten, and room for two: who wakes up sends another to sleep, before its time.
     for round in 2..6 {
         for client in &mut clients {
@@ -204,11 +219,12 @@ async fn every_event_can_have_an_instance_of_its_own() {
     let (mut a, mut b) = (route.connect("").await, route.connect("").await);
     for _ in 0..3 {
         assert_eq!((a.ask("calls").await, b.ask("count").await), ("1".into(), "1".into()));
-        assert_eq!((host.metric(LIVE), host.metric(ASLEEP)), (0.0, 0.0));
+        are(&host, 0, 0).await;
     }
     assert_eq!(a.ask("timer x 50").await, "ok");
     sleep(Duration::from_millis(60)).await;
-    assert_eq!((a.received(), b.received()), (vec!["x 0".to_owned()], vec!["x 0".to_owned()]));
+    a.hears(["x 0"]).await;
+    b.hears(["x 0"]).await;
     assert_eq!(fails(&mut a, "trap").await, DeathKind::Trap);
     a.close(Cause::PluginFailed).await.unwrap().proceeds();
     assert_eq!(b.received(), ["closed after 0"]);
