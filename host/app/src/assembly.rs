@@ -8,7 +8,9 @@ use crate::{
 use futures_util::future::join_all;
 use prometheus_client::{metrics::info::Info, registry::Registry};
 use socklet_core::{Authenticator, Behavior, Connections, PluginName};
-use socklet_plugin::{CallLimits, EngineConfig, EngineError, Grants, Kind, Plugin, PluginConfig, Plugins};
+use socklet_plugin::{
+    CallLimits, EngineConfig, EngineError, Grants, InstancePolicy, Kind, Plugin, PluginConfig, Plugins,
+};
 use socklet_server::{BindError, Metrics, Route, RouteConflict, RouteConnections, Routes, Server, Workers};
 use std::{collections::HashMap, io, net::SocketAddr, num::NonZeroUsize, sync::Arc};
 use tracing::info;
@@ -122,7 +124,7 @@ async fn load(
     let problems = Problems::default();
     let mut plugins = HashMap::new();
     // The engine itself bounds how many it compiles at a time.
-    let loads = plans.iter().map(|plan| engine.load(plugin_config(plan)));
+    let loads = plans.iter().map(|plan| engine.load(plugin_config(plan, routes)));
     for (plan, loaded) in plans.iter().zip(join_all(loads).await) {
         match loaded {
             Ok(plugin) => {
@@ -157,7 +159,10 @@ fn kind(plugin: &Plugin) -> &'static str {
     }
 }
 
-fn plugin_config(plan: &PluginPlan) -> PluginConfig {
+fn plugin_config(plan: &PluginPlan, routes: &[RoutePlan]) -> PluginConfig {
+    let for_events = |route: &RoutePlan| {
+        route.behavior.as_ref() == Some(&plan.name) && route.instances.policy == InstancePolicy::Event
+    };
     PluginConfig {
         name: plan.name.clone(),
         source: plan.source.clone(),
@@ -172,6 +177,7 @@ fn plugin_config(plan: &PluginPlan) -> PluginConfig {
         },
         grants: Grants { credentials: plan.credentials },
         stateless: plan.stateless,
+        fleeting: routes.iter().any(for_events),
         saved_state_max: plan.saved_state_max,
     }
 }

@@ -40,6 +40,8 @@ pub struct PluginConfig {
     pub grants: Grants,
     /// Its instances keep nothing that must survive, whatever they export: they are put to sleep without being asked.
     pub stateless: bool,
+    /// A route gives every event an instance of this plugin: it is compiled for that, too. Without, such a route works, and slower.
+    pub fleeting: bool,
     /// Bytes that an instance may save when it goes to sleep. One that has more stays awake.
     pub saved_state_max: usize,
 }

@@ -1,4 +1,4 @@
-//! The engines: one for instances that live for one call, two for instances that live as long as a connection, one for large
+//! The engines: two for instances that live for one call, two for instances that live as long as a connection, one for large
 //! components.
 
 use crate::{config::EngineConfig, contract::Kind, host, mappings::Budget, slots::Slots, stacks::Stacks, state::State};
@@ -11,12 +11,14 @@ const HOST_STACK: usize = 512 << 10;
 /// What stays in memory of a stack that is free: as much as a plain call uses. The rest goes back to the system, or one plugin that
 /// recurses would leave the memory of every stack behind.
 const IDLE_STACK: usize = 16 << 10;
-/// Lean authenticators that are asked at the same time; further requests wait their turn. Beyond the cores more only helps those that
-/// sleep.
-const ASKED: u32 = 256;
-/// What stays in memory of a slot of the pool: what a lean authenticator writes to, so that the next one finds it. With its stack and
-/// tables, and for every slot, this is what an attack leaves behind: 14 MiB.
-const IDLE_MEMORY: usize = 32 << 10;
+/// Authenticators that are asked at the same time; further requests wait their turn. Beyond the cores more only helps those that
+/// compute for long, and slots are used in turns: the fewer there are, the more of them the processor's cache holds.
+const ASKED: u32 = 48;
+/// The same for events that have an instance of their own.
+const EVENTS: u32 = 96;
+/// What stays in memory of a slot of a pool: what a small guest writes to, so that the next one finds it. With its stack and tables,
+/// and for every slot of both pools, this is what an attack leaves behind: 27 MiB.
+const IDLE_MEMORY: usize = 128 << 10;
 /// See [`IDLE_MEMORY`].
 const IDLE_TABLE: usize = 4 << 10;
 /// The most memory that an instance of a lean component has at the start: as much is copied when it grows for the first time.
@@ -60,6 +62,7 @@ pub(crate) struct Workshop {
 
 pub(crate) struct Engines {
     authenticators: Workshop,
+    events: Workshop,
     lean: Workshop,
     medium: Workshop,
     large_authenticators: Workshop,
@@ -72,7 +75,8 @@ impl Engines {
     pub(crate) fn new(config: &EngineConfig) -> wasmtime::Result<Self> {
         let budget = Budget::new(config);
         let stacks = Stacks::new(budget.kept, Budget::LENT);
-        let (pool, large) = (Engine::new(&pooled())?, Engine::new(&common())?);
+        let (pool, events) = (Engine::new(&pooled(ASKED))?, Engine::new(&pooled(EVENTS))?);
+        let large = Engine::new(&common())?;
         let (lean, medium) = (Engine::new(&compact(0))?, Engine::new(&compact(slot::MEMORY as u64))?);
         let large_slots = Slots::new(config.max_large_instances);
         Ok(Self {
@@ -80,6 +84,12 @@ impl Engines {
                 linker: host::for_authenticators(&pool)?,
                 engine: pool,
                 slots: Slots::for_single_calls(ASKED),
+                stacks: None,
+            },
+            events: Workshop {
+                linker: host::for_behaviors(&events)?,
+                engine: events,
+                slots: Slots::for_single_calls(EVENTS),
                 stacks: None,
             },
             lean: Workshop {
@@ -114,8 +124,16 @@ impl Engines {
         }
     }
 
-    pub(crate) fn all(&self) -> [&Engine; 4] {
-        [&self.authenticators, &self.lean, &self.medium, &self.large].map(|workshop| &workshop.engine)
+    /// Where a behavior has an instance for each event; none for large components, which have no engine for that.
+    pub(crate) fn for_events(&self, allocation: Allocation) -> Option<&Workshop> {
+        match allocation {
+            Allocation::Lean | Allocation::Medium => Some(&self.events),
+            Allocation::Large => None,
+        }
+    }
+
+    pub(crate) fn all(&self) -> [&Engine; 5] {
+        [&self.authenticators, &self.events, &self.lean, &self.medium, &self.large].map(|workshop| &workshop.engine)
     }
 }
 
@@ -153,9 +171,9 @@ fn compact(reserved: u64) -> Config {
 }
 
 /// For instances that live for one call: slots that keep what the next instance needs.
-fn pooled() -> Config {
+fn pooled(instances: u32) -> Config {
     // A slot is given back a moment before the pool has it again: hence some more.
-    let total = ASKED + 64;
+    let total = instances + instances / 4;
     // Without the scan, what is kept is cleared as a whole each time, and that takes longer than to have it anew.
     let (memory, table) =
         if PoolingAllocationConfig::is_pagemap_scan_available() { (IDLE_MEMORY, IDLE_TABLE) } else { (0, 0) };
@@ -178,7 +196,6 @@ fn pooled() -> Config {
     config
         .memory_reservation(slot::MEMORY as u64)
         .memory_guard_size(0)
-        .memory_init_cow(false)
         .allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
     config
 }

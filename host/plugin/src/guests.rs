@@ -72,7 +72,7 @@ pub(crate) struct Lost;
 
 impl Guests {
     /// `time`: a runtime of the caller's for what the host does at a certain time; a guest thread where there is none.
-    pub(crate) fn start_threads(threads: usize, engines: [&Engine; 4], time: Option<Handle>) -> std::io::Result<Self> {
+    pub(crate) fn start_threads(threads: usize, engines: [&Engine; 5], time: Option<Handle>) -> std::io::Result<Self> {
         let brisk = Threads::start("socklet-guest", BRISK_THREADS, NICE)?;
         Ok(Self {
             own_time: time.is_some(),

@@ -26,12 +26,16 @@ pub(crate) enum AnyLinked {
     Behavior(Arc<Linked<BehaviorIndices>>),
 }
 
+/// A component that is ready to be instantiated.
+pub(crate) struct Prepared {
+    pub(crate) linked: AnyLinked,
+    /// For routes where every event has an instance of its own; none where nobody asked or the component does not fit.
+    pub(crate) fleeting: Option<Arc<Linked<BehaviorIndices>>>,
+    pub(crate) inspection: Inspection,
+}
+
 /// Reads, checks, compiles and links a component. Takes seconds for large ones that are not in the cache.
-pub(crate) fn prepare(
-    config: &PluginConfig,
-    engines: &Engines,
-    cache: &Cache,
-) -> Result<(AnyLinked, Inspection), LoadError> {
+pub(crate) fn prepare(config: &PluginConfig, engines: &Engines, cache: &Cache) -> Result<Prepared, LoadError> {
     let bytes = read(&config.source)?;
     let inspection = inspect(&bytes)?;
     check_digest(config.digest.as_deref(), &inspection.digest)?;
@@ -46,25 +50,21 @@ pub(crate) fn prepare(
     }
     let fits_slot = config.limits.memory_max <= slot::MEMORY;
     let wanted = if fits_slot { inspection.allocation } else { Allocation::Large };
-    let linked = match link(&bytes, &inspection.digest, kind, engines, wanted, cache) {
+    let link = |workshop| link(&bytes, &inspection.digest, kind, workshop, cache);
+    let linked = match link(engines.get(kind, wanted)) {
         // The estimate was too good: the pool itself knows best.
-        Err(LoadError::Compile(_)) if wanted != Allocation::Large => {
-            link(&bytes, &inspection.digest, kind, engines, Allocation::Large, cache)
-        }
+        Err(LoadError::Compile(_)) if wanted != Allocation::Large => link(engines.get(kind, Allocation::Large)),
         linked => linked,
     }?;
-    Ok((linked, inspection))
+    let fleeting = match engines.for_events(wanted).filter(|_| config.fleeting).map(link) {
+        Some(Ok(AnyLinked::Behavior(fleeting))) => Some(fleeting),
+        Some(Ok(AnyLinked::Authenticator(_)) | Err(LoadError::Compile(_))) | None => None,
+        Some(Err(error)) => return Err(error),
+    };
+    Ok(Prepared { linked, fleeting, inspection })
 }
 
-fn link(
-    bytes: &[u8],
-    digest: &str,
-    kind: Kind,
-    engines: &Engines,
-    allocation: Allocation,
-    cache: &Cache,
-) -> Result<AnyLinked, LoadError> {
-    let workshop = engines.get(kind, allocation);
+fn link(bytes: &[u8], digest: &str, kind: Kind, workshop: &Workshop, cache: &Cache) -> Result<AnyLinked, LoadError> {
     let component = compiled(bytes, digest, &workshop.engine, cache)?;
     let mismatch = |error: wasmtime::Error| LoadError::Mismatch(format!("{error:#}"));
     let pre = workshop.linker.instantiate_pre(&component).map_err(mismatch)?;

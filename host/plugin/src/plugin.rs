@@ -9,10 +9,11 @@ use crate::{
     error::{EngineError, LoadError, WrongKind},
     guests::Guests,
     host::log::{GuestLog, clean},
-    instance::{Indices, Linked},
-    load::{AnyLinked, prepare},
+    instance::{BehaviorIndices, Indices, Linked},
+    load::{AnyLinked, Prepared, prepare},
     meter::{Place, TimedOut, timed},
     metrics::Metrics,
+    policy::InstancePolicy,
     rest::Rules,
     serving::{PluginBehavior, Serving},
     state::Scope,
@@ -51,6 +52,7 @@ pub(crate) struct Loaded {
     name: PluginName,
     digest: String,
     linked: AnyLinked,
+    fleeting: Option<Arc<Linked<BehaviorIndices>>>,
     settings: Arc<WasiConfigVariables>,
     limits: CallLimits,
     credentials: bool,
@@ -86,19 +88,21 @@ impl Plugins {
         let inner = self.0.clone();
         let lost = |_| LoadError::Host("the host is going down, or its code panicked".into());
         let _permit = self.0.loads.acquire().await.expect("never closed");
-        let (linked, inspection, config) = self
+        let (prepared, config) = self
             .0
             .guests
             .run_blocking(move || {
-                let (linked, inspection) = prepare(&config, &inner.engines, &inner.cache)?;
-                Ok::<_, LoadError>((linked, inspection, config))
+                let prepared = prepare(&config, &inner.engines, &inner.cache)?;
+                Ok::<_, LoadError>((prepared, config))
             })
             .await
             .map_err(lost)??;
+        let Prepared { linked, fleeting, inspection } = prepared;
         let loaded = Arc::new(Loaded {
             name: config.name,
             digest: inspection.digest,
             linked,
+            fleeting,
             settings: Arc::new(config.settings.into_iter().collect()),
             limits: config.limits,
             credentials: config.grants.credentials,
@@ -172,7 +176,9 @@ impl Plugin {
                     stateless: self.0.stateless,
                     state_max: self.0.saved_state_max,
                 };
-                let serving = Serving::new(self.0.clone(), linked.clone(), scope, instances.policy, rules);
+                let fleeting = self.0.fleeting.as_ref().filter(|_| instances.policy == InstancePolicy::Event);
+                let linked = fleeting.unwrap_or(linked).clone();
+                let serving = Serving::new(self.0.clone(), linked, scope, instances.policy, rules);
                 Ok(Arc::new(PluginBehavior(serving)))
             }
             AnyLinked::Authenticator(_) => Err(WrongKind { actual: Kind::Authenticator, wanted: Kind::Behavior }),

@@ -13,6 +13,7 @@ use crate::{
     policy::{InstancePolicy, Key},
     rest::{Awake, Rules, Saved},
     session::PluginSession,
+    slots::Slot,
     state::Scope,
 };
 use socklet_core::{Behavior, BoxFuture, CallError, Principal, UpgradeRequest, Upgraded};
@@ -92,6 +93,7 @@ impl Serving {
         let mut attempt = 1;
         loop {
             let cell = match &key {
+                None if self.is_fleeting() => Some(Cell::fleeting(self.clone())),
                 None => self.linked.slots().lasting().map(|slot| Cell::new(self.clone(), slot, None)),
                 Some(key) => self.cells.get(self, key.clone()),
             };
@@ -127,6 +129,18 @@ impl Serving {
     /// Every event has an instance of its own.
     pub(crate) fn is_fleeting(&self) -> bool {
         self.policy == InstancePolicy::Event
+    }
+
+    /// Room for an instance that wakes up, if there is any.
+    pub(crate) fn room(&self) -> Option<Slot> {
+        let slots = self.linked.slots();
+        if self.is_fleeting() { slots.try_passing() } else { slots.lasting() }
+    }
+
+    /// Waits for that. `last`: the call is the connection's last. Cancel-safe.
+    pub(crate) async fn next_room(&self, last: bool) -> Slot {
+        let slots = self.linked.slots();
+        if self.is_fleeting() { slots.passing().await } else { slots.waking(last).await }
     }
 
     /// Instances are asked for their state before they sleep.

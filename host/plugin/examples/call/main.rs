@@ -36,7 +36,7 @@ fn main() {
     let plugins = Plugins::new(config, &mut Registry::default()).unwrap();
     let mut cases = Vec::new();
     let echo = runtime.block_on(load(&plugins, "echo"));
-    for policy in [InstancePolicy::Connection, InstancePolicy::Shared] {
+    for policy in [InstancePolicy::Connection, InstancePolicy::Shared, InstancePolicy::Event] {
         for (size, operations) in [(64, 20_000), (1_024, 20_000), (65_536, 1_000)] {
             let text = Message::Text("x".repeat(size).into());
             let binary = Message::Binary(vec![7; size].into());
@@ -90,6 +90,7 @@ async fn load(plugins: &Plugins, name: &str) -> Plugin {
         limits: CallLimits::default(),
         grants: Grants::default(),
         stateless: false,
+        fleeting: true,
         saved_state_max: 1 << 20,
     };
     plugins.load(config).await.unwrap()

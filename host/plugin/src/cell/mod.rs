@@ -73,8 +73,17 @@ struct Seat {
 // === impl Cell ===
 
 impl Cell {
+    /// For an instance that is made when it is called first.
     pub(crate) fn new(serving: Arc<Serving>, slot: Slot, key: Option<Key>) -> Arc<Self> {
-        let content = Content::Room(slot, None);
+        Self::with(serving, Content::Room(slot, None), key)
+    }
+
+    /// For instances that are made for each call.
+    pub(crate) fn fleeting(serving: Arc<Serving>) -> Arc<Self> {
+        Self::with(serving, Content::Asleep(Saved::nothing()), None)
+    }
+
+    fn with(serving: Arc<Serving>, content: Content, key: Option<Key>) -> Arc<Self> {
         Arc::new_cyclic(|cell| Self {
             lifeline: Lifeline::default(),
             death: OnceLock::new(),

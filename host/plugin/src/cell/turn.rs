@@ -51,7 +51,7 @@ impl Turn {
     /// Sees to it that an instance can be called or made. False when there is no room for one that sleeps.
     pub(crate) fn find_room(&mut self) -> bool {
         match self.content.take() {
-            Content::Asleep(saved) => match self.cell.serving.linked().slots().lasting() {
+            Content::Asleep(saved) => match self.cell.serving.room() {
                 Some(slot) => self.content = Content::Room(slot, Some(saved)),
                 None => {
                     self.content = Content::Asleep(saved);
@@ -70,7 +70,7 @@ impl Turn {
         }
         let serving = self.cell.serving.clone();
         let slot = tokio::select! {
-            slot = serving.linked().slots().waking(self.hook == Hook::Close) => slot,
+            slot = serving.next_room(self.hook == Hook::Close) => slot,
             () = serving.guests().sleep(serving.scope().wait) => {
                 return Err(NoTurn::TooLong(serving.failed(&Failure::Busy, self.hook)));
             }

@@ -89,6 +89,7 @@ pub(crate) fn config(source: PathBuf) -> PluginConfig {
         limits: CallLimits::default(),
         grants: Grants::default(),
         stateless: false,
+        fleeting: false,
         saved_state_max: 1 << 20,
     }
 }

@@ -214,8 +214,14 @@ async fn sleepers_make_room() {
 
 #[tokio::test(start_paused = true)]
 async fn every_event_can_have_an_instance_of_its_own() {
+    for fleeting in [false, true] {
+        fleeting_instances(PluginConfig { fleeting, ..config(guest("sleepy")) }).await;
+    }
+}
+
+async fn fleeting_instances(config: PluginConfig) {
     let host = host(64);
-    let route = host.route_with(config(guest("sleepy")), InstancePolicy::Event).await;
+    let route = host.route_with(config, InstancePolicy::Event).await;
     let (mut a, mut b) = (route.connect("").await, route.connect("").await);
     for _ in 0..3 {
         assert_eq!((a.ask("calls").await, b.ask("count").await), ("1".into(), "1".into()));
