@@ -7,6 +7,7 @@ use std::{
         Arc, LazyLock, OnceLock,
         atomic::{AtomicU64, Ordering},
     },
+    time::Duration,
 };
 use tokio_util::sync::CancellationToken;
 
@@ -26,6 +27,12 @@ pub enum CallError {
     Busy {
         /// Where the log tells more.
         event: EventId,
+    },
+    /// The plugin has died so often that it is left alone for a while. Only at upgrades.
+    #[error("plugin rests for {retry_after:?}")]
+    Resting {
+        /// When to try again.
+        retry_after: Duration,
     },
     /// The host could not make the call.
     #[error("host failed to call the plugin, event {event}")]
@@ -74,6 +81,8 @@ impl CallError {
     pub fn event(&self) -> EventId {
         match self {
             Self::Died { event, .. } | Self::Busy { event } | Self::Host { event } => *event,
+            // Told of once, when it began.
+            Self::Resting { .. } => EventId::next(),
         }
     }
 }

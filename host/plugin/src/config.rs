@@ -54,6 +54,17 @@ pub struct RouteInstances {
     /// How long an instance is idle before it is saved and dropped, to come back with the next event; its connections stay open.
     /// Only for plugins that export `state` or are stateless. None: never.
     pub hibernate_after: Option<Duration>,
+    /// When as many instances die, new connections are refused for a while: a second at first, a minute at most. None: never.
+    pub max_deaths: Option<DeathRate>,
+}
+
+/// So many deaths in that time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DeathRate {
+    /// How many.
+    pub deaths: u32,
+    /// In which time.
+    pub per: Duration,
 }
 
 /// What one call, and one instance, may use.
@@ -101,9 +112,9 @@ impl EngineConfig {
 // === impl RouteInstances ===
 
 impl From<InstancePolicy> for RouteInstances {
-    /// Instances that stay awake.
+    /// Instances that stay awake, and may die as they like.
     fn from(policy: InstancePolicy) -> Self {
-        Self { policy, hibernate_after: None }
+        Self { policy, hibernate_after: None, max_deaths: None }
     }
 }
 

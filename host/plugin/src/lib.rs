@@ -8,6 +8,7 @@ mod answer;
 mod artifact;
 mod auth;
 mod bindings;
+mod breaker;
 mod cache;
 mod cell;
 mod config;
@@ -40,7 +41,7 @@ mod state;
 mod ticker;
 mod timers;
 
-pub use config::{CallLimits, EngineConfig, Grants, PluginConfig, RouteInstances};
+pub use config::{CallLimits, DeathRate, EngineConfig, Grants, PluginConfig, RouteInstances};
 pub use contract::{Import, ImportStatus, Kind};
 pub use engine::Allocation;
 pub use error::{EngineError, LoadError, WrongKind};

@@ -65,6 +65,7 @@ struct Inner {
     asleep: Gauge,
     saved: Gauge,
     hibernations: Family<Hibernation, Counter>,
+    breakers: Gauge,
     traps: Family<Trap, Counter>,
     auth: Family<Auth, Counter>,
 }
@@ -143,6 +144,7 @@ impl Metrics {
             asleep: instances.get_or_create_owned(&InState { state: Word("hibernated") }),
             saved: Gauge::default(),
             hibernations: Family::default(),
+            breakers: Gauge::default(),
             memory: Gauge::default(),
             traps: Family::default(),
             auth: Family::default(),
@@ -165,6 +167,11 @@ impl Metrics {
             "plugin_hibernations",
             "Attempts to put an idle instance to sleep",
             inner.hibernations.clone(),
+        );
+        registry.register(
+            "plugin_breakers_open",
+            "Routes that refuse new connections because their instances keep dying",
+            inner.breakers.clone(),
         );
         registry.register("plugin_traps", "Instances that died in a call", inner.traps.clone());
         registry.register("auth", "Answers of authenticators", inner.auth.clone());
@@ -210,6 +217,10 @@ impl Metrics {
     /// An instance could not be put to sleep.
     pub(crate) fn stayed_awake(&self, outcome: &'static str) {
         self.0.hibernations.get_or_create(&Hibernation { outcome: Word(outcome) }).inc();
+    }
+
+    pub(crate) fn breakers(&self) -> &Gauge {
+        &self.0.breakers
     }
 
     pub(crate) fn live(&self) -> &Gauge {

@@ -178,7 +178,8 @@ impl Plugin {
                 };
                 let fleeting = self.0.fleeting.as_ref().filter(|_| instances.policy == InstancePolicy::Event);
                 let linked = fleeting.unwrap_or(linked).clone();
-                let serving = Serving::new(self.0.clone(), linked, scope, instances.policy, rules);
+                let serving =
+                    Serving::new(self.0.clone(), linked, scope, instances.policy, rules, instances.max_deaths);
                 Ok(Arc::new(PluginBehavior(serving)))
             }
             AnyLinked::Authenticator(_) => Err(WrongKind { actual: Kind::Authenticator, wanted: Kind::Behavior }),

@@ -2,7 +2,9 @@
 
 use crate::{
     agenda::{Agenda, Appointment},
+    breaker::Breaker,
     cell::{Cell, Cells, NoTurn, Turn},
+    config::DeathRate,
     failure::Failure,
     guests::{Guests, Lost, Started},
     instance::{BehaviorIndices, BehaviorInstance, Linked},
@@ -19,6 +21,7 @@ use crate::{
 use socklet_core::{Behavior, BoxFuture, CallError, Principal, UpgradeRequest, Upgraded};
 use std::{fmt, sync::Arc};
 use tokio::time::Instant;
+use tracing::warn;
 
 /// How often an upgrade looks for another instance when the one it waits for dies in somebody else's call.
 const ATTEMPTS: usize = 3;
@@ -33,6 +36,7 @@ pub(crate) struct Serving {
     cells: Cells,
     pace: Pace,
     agenda: Arc<Agenda>,
+    breaker: Breaker,
 }
 
 /// The handle that the server has.
@@ -60,9 +64,11 @@ impl Serving {
         scope: Arc<Scope>,
         policy: InstancePolicy,
         rules: Rules,
+        max_deaths: Option<DeathRate>,
     ) -> Arc<Self> {
+        let breaker = Breaker::new(max_deaths, scope.metrics.breakers().clone());
         let (cells, pace, agenda) = Default::default();
-        Arc::new(Self { plugin, linked, scope, policy, rules, cells, pace, agenda })
+        Arc::new(Self { plugin, linked, scope, policy, rules, cells, pace, agenda, breaker })
     }
 
     async fn upgrade(
@@ -70,6 +76,9 @@ impl Serving {
         request: Arc<UpgradeRequest>,
         principal: Option<Arc<Principal>>,
     ) -> Result<Upgraded, CallError> {
+        if let Err(retry_after) = self.breaker.admit(self.guests().now()) {
+            return Err(CallError::Resting { retry_after });
+        }
         let connection = request.connection;
         let key = self.key(&request)?;
         let (cell, turn) = self.turn(key).await?;
@@ -187,7 +196,14 @@ impl Serving {
 
     /// Reports a failure; the error for the caller has only its event.
     pub(crate) fn failed(&self, failure: &Failure, hook: Hook) -> CallError {
-        failure.report(&self.scope, hook)
+        let error = failure.report(&self.scope, hook);
+        if let Failure::Died(..) = failure
+            && let Some(rest) = self.breaker.died(self.guests().now())
+        {
+            let (tenant, route, plugin) = (&self.scope.tenant, &self.scope.route, &self.scope.plugin);
+            warn!(%tenant, %route, %plugin, ?rest, "instances keep dying, new connections are refused for now");
+        }
+        error
     }
 
     pub(crate) fn guests(&self) -> &Guests {

@@ -182,6 +182,7 @@ fn accept(
 fn failed(error: CallError) -> Refused {
     Refused::Host(match error {
         CallError::Busy { .. } => Refusal::Unavailable { retry_after: RETRY_AFTER },
+        CallError::Resting { retry_after } => Refusal::Unavailable { retry_after },
         CallError::Died { event, .. } | CallError::Host { event } => Refusal::PluginFailed(event),
     })
 }

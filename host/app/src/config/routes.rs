@@ -8,10 +8,10 @@ use super::{
 };
 use prometheus_client::registry::Registry;
 use socklet_core::{Heartbeat, InvalidHeartbeat, ListenerName, PluginName, RouteName};
-use socklet_plugin::{InstancePolicy, KeyTemplate, RouteInstances};
+use socklet_plugin::{DeathRate, InstancePolicy, KeyTemplate, RouteInstances};
 use socklet_server::{
-    Compression, HeaderCondition, HostPattern, Metrics, Origins, PathPattern, Route, RouteConfig, RouteConnections,
-    Routes,
+    Compression, HeaderCondition, HostPattern, Metrics, Origins, PathPattern, Rate, Route, RouteConfig,
+    RouteConnections, Routes,
 };
 use std::{
     path::{Path, PathBuf},
@@ -156,7 +156,11 @@ fn route(table: &Table<'_>, around: &Around<'_>) -> Option<RoutePlan> {
         },
         authenticators: route.authenticators,
         behavior: route.behavior,
-        instances: RouteInstances { policy: instance?, hibernate_after: route.hibernate_after.0 },
+        instances: RouteInstances {
+            policy: instance?,
+            hibernate_after: route.hibernate_after.0,
+            max_deaths: route.max_deaths.0.map(|Rate { count, per }| DeathRate { deaths: count, per }),
+        },
         authenticators_place: table.place("authenticators"),
         behavior_place: table.place("behavior"),
         shown_path: paths.shown,
@@ -281,7 +285,15 @@ fn without_behavior(table: &Table<'_>, route: &sections::Route) {
     if route.files.is_none() && !table.has("static") {
         table.wrong_here("it serves nothing: write behavior, static, or both");
     }
-    for key in ["authenticators", "instance", "hibernate_after", "subprotocols", "allowed_origins", "compression"] {
+    for key in [
+        "authenticators",
+        "instance",
+        "hibernate_after",
+        "max_deaths",
+        "subprotocols",
+        "allowed_origins",
+        "compression",
+    ] {
         if table.has(key) {
             table.wrong(key, "this is about WebSockets, and the route has no behavior to serve them");
         }

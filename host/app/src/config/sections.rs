@@ -129,6 +129,9 @@ section! {
         /// How long an instance is idle before it is saved and dropped; its connections stay open, and the next event wakes it.
         /// For plugins that export `state` or are `stateless`; others stay awake.
         hibernate_after: Limit<Duration> = "10s";
+        /// When as many instances die, new connections are refused with 503: for a second at first, and twice as long each time that
+        /// the next ones die, too, up to a minute.
+        max_deaths: Limit<Rate> = "60/m";
         /// The subprotocols that the server picks from where the plugin does not choose, most wanted first.
         subprotocols: Vec<String> = [];
         /// The web pages that may connect: origins such as `https://app.example` or `https://*.example`, or `"*"` for

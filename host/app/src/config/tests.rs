@@ -174,7 +174,7 @@ format = "xml"
             "socklet.toml:5: listener.tls: this version does not serve it yet: TLS (let a proxy in front of the server do it); \
              leave it out",
             "socklet.toml:9: route.behaviour: unknown key, did you mean behavior? (there are tenant, name, listener, host, path, \
-             path_regex, default, headers, authenticators, behavior, instance, hibernate_after, subprotocols, allowed_origins, static, \
+             path_regex, default, headers, authenticators, behavior, instance, hibernate_after, max_deaths, subprotocols, allowed_origins, static, \
              send_timeout, compression, limits, heartbeat)",
             "socklet.toml:10: route.behavior = \"caht\": unknown plugin caht, did you mean chat? (there are chat, auth)",
             "socklet.toml:11: route.authenticators = [\"auth\", \"nobody\"]: unknown plugin nobody (there are chat, auth)",

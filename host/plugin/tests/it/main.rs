@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test may panic, its helpers too")]
 
 mod auth;
+mod breaker;
 mod deaths;
 mod frames;
 mod harness;

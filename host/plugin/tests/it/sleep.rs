@@ -19,7 +19,7 @@ fn host(instances: u32) -> Host {
 }
 
 fn sleepy(policy: InstancePolicy) -> RouteInstances {
-    RouteInstances { policy, hibernate_after: Some(Duration::from_secs(10)) }
+    RouteInstances { policy, hibernate_after: Some(Duration::from_secs(10)), max_deaths: None }
 }
 
 async fn route(host: &Host, policy: InstancePolicy) -> Route {

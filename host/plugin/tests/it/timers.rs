@@ -14,7 +14,7 @@ fn host() -> Host {
 }
 
 async fn route(host: &Host, policy: InstancePolicy) -> Route {
-    let instances = RouteInstances { policy, hibernate_after: Some(Duration::from_secs(10)) };
+    let instances = RouteInstances { policy, hibernate_after: Some(Duration::from_secs(10)), max_deaths: None };
     host.route_with(config(guest("sleepy")), instances).await
 }
 

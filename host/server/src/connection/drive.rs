@@ -347,7 +347,9 @@ impl Drive {
             Ok(Answer::Proceed | Answer::Skip) => {}
             Ok(Answer::Close(frame)) => self.close(CloseReason::Plugin(frame)),
             Err(CallError::Died { event, .. }) => self.close(CloseReason::PluginFailed(event)),
-            Err(CallError::Busy { event } | CallError::Host { event }) => self.close(CloseReason::Host(event)),
+            Err(error @ (CallError::Busy { .. } | CallError::Resting { .. } | CallError::Host { .. })) => {
+                self.close(CloseReason::Host(error.event()));
+            }
         }
     }
 
