@@ -45,8 +45,11 @@ fn configuration() -> String {
             authenticator.map(|name| name.replace('_', "-")).map(|name| format!("'{name}'")).unwrap_or_default();
         let behavior = guest.replace('_', "-");
         let place = format!("tenant = 'hostile'\nname = '{name}'\npath = '/hostile/{name}'");
-        write!(text, "[[route]]\n{place}\nbehavior = '{behavior}'\nauthenticators = [{authenticators}]\n")
-            .expect("a text takes more");
+        write!(
+            text,
+            "[[route]]\n{place}\nbehavior = '{behavior}'\nauthenticators = [{authenticators}]\nmax_deaths = 'none'\n"
+        )
+        .expect("a text takes more");
     }
     for plugin in plugins {
         write!(text, "[plugin.{}]\nsource = 'guest:{plugin}'\n", plugin.replace('_', "-")).expect("a text takes more");
