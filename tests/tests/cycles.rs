@@ -26,9 +26,11 @@ path = '/echo'
 authenticators = ['grant']
 behavior = 'echo'
 [[route]]
+max_deaths = 'none'
 path = '/spin'
 behavior = 'spin'
 [[route]]
+max_deaths = 'none'
 path = '/sleep'
 behavior = 'sleep'
 [plugin.grant]

@@ -177,6 +177,8 @@ fn plugin_config(plan: &PluginPlan, routes: &[RoutePlan]) -> PluginConfig {
         },
         grants: Grants { credentials: plan.credentials },
         stateless: plan.stateless,
+        recycle_calls: plan.recycle_calls,
+        recycle_memory: plan.recycle_memory,
         fleeting: routes.iter().any(for_events),
         saved_state_max: plan.saved_state_max,
     }

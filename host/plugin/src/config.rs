@@ -42,6 +42,11 @@ pub struct PluginConfig {
     pub stateless: bool,
     /// A route gives every event an instance of this plugin: it is compiled for that, too. Without, such a route works, and slower.
     pub fleeting: bool,
+    /// An instance that was called so often is replaced, at a moment when nobody calls it, where it can be saved or is stateless.
+    /// None: never.
+    pub recycle_calls: Option<u64>,
+    /// The same for one with more bytes of memory, once a minute at most. None: three quarters of the most that it may have.
+    pub recycle_memory: Option<usize>,
     /// Bytes that an instance may save when it goes to sleep. One that has more stays awake.
     pub saved_state_max: usize,
 }

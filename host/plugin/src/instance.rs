@@ -5,6 +5,7 @@ use crate::{
     bindings::{authenticator, behavior, frame_hook, state, timer_events, types},
     convert::{PrincipalView, RequestView, lower_ending, lower_frame, lower_message},
     meter::{Account, FIRST_SLICE},
+    rest::{Rules, Worn},
     slots::{Slot, Slots},
     stacks::{Stack, Stacks},
     state::{Scope, State},
@@ -37,6 +38,8 @@ pub(crate) struct Instance<G> {
     store: Store<State>,
     guest: G,
     stack: Stack,
+    /// Calls after the first.
+    calls: u64,
 }
 
 /// A live behavior.
@@ -105,7 +108,7 @@ impl<I: Indices> Linked<I> {
         let instance = self.pre.instantiate_async(&mut store).await?;
         let guest = self.indices.load(&mut store, &instance)?;
         // A borrowed stack stays for the call that follows.
-        Ok(Instance { store, guest, stack })
+        Ok(Instance { store, guest, stack, calls: 0 })
     }
 }
 
@@ -143,8 +146,17 @@ impl<G> Instance<G> {
 
     /// Fills the budgets. To be called before the call is, once.
     pub(crate) fn refill(&mut self) {
+        self.calls += 1;
         let state = self.store.data_mut();
         state.meter.refill(&state.scope.limits);
+    }
+
+    /// Whether the instance has served for long enough, or grown too far.
+    pub(crate) fn worn(&self, rules: &Rules) -> Option<Worn> {
+        if rules.calls_max.is_some_and(|max| self.calls >= max) {
+            return Some(Worn::Calls);
+        }
+        (self.store.data().limits.memory() > rules.memory_mark).then_some(Worn::Memory)
     }
 
     async fn enter(&mut self) -> (&mut Store<State>, &G) {

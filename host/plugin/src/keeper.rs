@@ -2,13 +2,17 @@
 
 use crate::{
     agenda::Agenda,
-    cell::{Cell, Found},
+    cell::{Cell, Found, Turn},
     guests::{Lost, Started},
-    rest::{Awake, Insomnia, Rest},
+    metrics::Hook,
+    rest::{Awake, Rest},
     serving::Serving,
 };
 use socklet_core::CallError;
-use std::sync::{Arc, Weak};
+use std::{
+    sync::{Arc, Weak},
+    time::Duration,
+};
 use tokio::{sync::Semaphore, time::Instant};
 use tracing::info;
 
@@ -16,6 +20,9 @@ use tracing::info;
 const SAVING: usize = 16;
 /// Instances that the keeper looks at before others get their turn on its thread.
 const LOOKS: usize = 64;
+
+/// After so long the keeper looks again for instances that could make room, while somebody waits for that.
+const SOON: Duration = Duration::from_millis(10);
 
 /// Does what is on the agenda until the route is gone.
 pub(crate) async fn keep(serving: Weak<Serving>, agenda: Arc<Agenda>) {
@@ -38,7 +45,11 @@ pub(crate) async fn keep(serving: Weak<Serving>, agenda: Arc<Agenda>) {
                 }
                 look(cell, pressed > 0, &saving).await;
             }
-            due.next
+            // Those that were looked at may have been busy: where somebody waits, others are tried soon.
+            match serving.linked().slots().pressed() {
+                0 => due.next,
+                _ => due.next.into_iter().chain([Instant::now() + SOON]).min(),
+            }
         };
         tokio::select! {
             () = agenda.changed() => {}
@@ -58,11 +69,26 @@ async fn at(next: Option<Instant>) {
 async fn look(cell: Arc<Cell>, at_once: bool, saving: &Arc<Semaphore>) {
     let turn = match cell.look(Instant::now(), at_once) {
         Found::Idle(turn) => turn,
+        Found::Wanted => {
+            // Behind those who wait already, before those who come.
+            let serving = cell.serving.clone();
+            let saving = saving.clone();
+            serving.guests().keep(async move {
+                if let Ok(turn) = cell.turn(Hook::Save).await {
+                    sleep(cell, turn, &saving).await;
+                }
+            });
+            return;
+        }
         Found::Later(at) => return cell.appoint(at),
         Found::Nothing => return,
     };
+    sleep(cell, turn, saving).await;
+}
+
+async fn sleep(cell: Arc<Cell>, turn: Turn, saving: &Arc<Semaphore>) {
     match turn.sleep() {
-        None => {}
+        None => renewed(&cell),
         Some(Started::Done(outcome)) => saved(&cell, outcome),
         Some(Started::Moved(moved)) => {
             let Ok(permit) = saving.clone().acquire_owned().await else { return };
@@ -80,18 +106,20 @@ async fn look(cell: Arc<Cell>, at_once: bool, saving: &Arc<Semaphore>) {
 fn saved(cell: &Cell, outcome: Result<Rest, CallError>) {
     let serving = &cell.serving;
     match outcome {
-        Ok(Rest::Asleep) => cell.set_insomnia(|_| None),
-        Ok(Rest::Awake(awake)) => {
-            serving.scope().metrics.stayed_awake(awake.as_str());
-            let wait = serving.rules().after.unwrap_or_default();
-            cell.set_insomnia(|last| {
-                if last.is_none() {
-                    tell(serving, &awake);
-                }
-                Some(Box::new(Insomnia::after(last.as_deref(), Instant::now(), wait)))
-            });
+        Ok(Rest::Asleep) => renewed(cell),
+        Ok(Rest::Awake { why, first }) => {
+            serving.scope().metrics.stayed_awake(why.as_str());
+            if first {
+                tell(serving, &why);
+            }
         }
         Err(_) => {}
+    }
+}
+
+fn renewed(cell: &Cell) {
+    if let Some(worn) = cell.renewed() {
+        cell.serving.scope().metrics.recycled(worn.as_str());
     }
 }
 

@@ -32,6 +32,11 @@ impl Limits {
     pub(crate) fn new(memory_max: usize, account: Arc<Account>, total: Gauge) -> Self {
         Self { memory: 0, memory_max, last_growth: 0, elements: 0, account, total }
     }
+
+    /// Bytes of memory now.
+    pub(crate) fn memory(&self) -> usize {
+        self.memory
+    }
 }
 
 impl Drop for Limits {

@@ -65,6 +65,7 @@ struct Inner {
     asleep: Gauge,
     saved: Gauge,
     hibernations: Family<Hibernation, Counter>,
+    recycled: Family<Trap, Counter>,
     breakers: Gauge,
     traps: Family<Trap, Counter>,
     auth: Family<Auth, Counter>,
@@ -144,6 +145,7 @@ impl Metrics {
             asleep: instances.get_or_create_owned(&InState { state: Word("hibernated") }),
             saved: Gauge::default(),
             hibernations: Family::default(),
+            recycled: Family::default(),
             breakers: Gauge::default(),
             memory: Gauge::default(),
             traps: Family::default(),
@@ -167,6 +169,11 @@ impl Metrics {
             "plugin_hibernations",
             "Attempts to put an idle instance to sleep",
             inner.hibernations.clone(),
+        );
+        registry.register(
+            "plugin_recycled",
+            "Instances that were replaced because of their age or memory",
+            inner.recycled.clone(),
         );
         registry.register(
             "plugin_breakers_open",
@@ -212,6 +219,11 @@ impl Metrics {
     pub(crate) fn woke(&self, bytes: i64) {
         self.0.asleep.dec();
         self.0.saved.dec_by(bytes);
+    }
+
+    /// An instance was replaced.
+    pub(crate) fn recycled(&self, reason: &'static str) {
+        self.0.recycled.get_or_create(&Trap { reason: Word(reason) }).inc();
     }
 
     /// An instance could not be put to sleep.

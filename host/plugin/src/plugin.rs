@@ -58,6 +58,8 @@ pub(crate) struct Loaded {
     credentials: bool,
     stateless: bool,
     saved_state_max: usize,
+    recycle_calls: Option<u64>,
+    recycle_memory: usize,
     metrics: Metrics,
     guests: Arc<Guests>,
 }
@@ -98,6 +100,7 @@ impl Plugins {
             .await
             .map_err(lost)??;
         let Prepared { linked, fleeting, inspection } = prepared;
+        let memory_max = config.limits.memory_max;
         let loaded = Arc::new(Loaded {
             name: config.name,
             digest: inspection.digest,
@@ -108,6 +111,8 @@ impl Plugins {
             credentials: config.grants.credentials,
             stateless: config.stateless,
             saved_state_max: config.saved_state_max,
+            recycle_calls: config.recycle_calls,
+            recycle_memory: config.recycle_memory.unwrap_or(memory_max / 4 * 3),
             metrics: self.0.metrics.clone(),
             guests: self.0.guests.clone(),
         });
@@ -175,6 +180,8 @@ impl Plugin {
                     after: instances.hibernate_after,
                     stateless: self.0.stateless,
                     state_max: self.0.saved_state_max,
+                    calls_max: self.0.recycle_calls,
+                    memory_mark: self.0.recycle_memory,
                 };
                 let fleeting = self.0.fleeting.as_ref().filter(|_| instances.policy == InstancePolicy::Event);
                 let linked = fleeting.unwrap_or(linked).clone();

@@ -16,6 +16,17 @@ pub(crate) struct Rules {
     pub(crate) stateless: bool,
     /// Bytes that one instance may save.
     pub(crate) state_max: usize,
+    /// An instance is replaced after so many calls. None: never.
+    pub(crate) calls_max: Option<u64>,
+    /// An instance with more bytes of memory is replaced.
+    pub(crate) memory_mark: usize,
+}
+
+/// Why an instance is to be replaced.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Worn {
+    Calls,
+    Memory,
 }
 
 /// What an instance left. Counted for as long as it is kept.
@@ -28,7 +39,11 @@ pub(crate) struct Saved {
 #[derive(Debug)]
 pub(crate) enum Rest {
     Asleep,
-    Awake(Awake),
+    Awake {
+        why: Awake,
+        /// It could be the last time, or was never tried.
+        first: bool,
+    },
 }
 
 /// Why an instance that was asked to save is still awake.
@@ -77,6 +92,18 @@ impl Saved {
 impl Drop for Counted {
     fn drop(&mut self) {
         self.metrics.woke(self.bytes as i64);
+    }
+}
+
+// === impl Worn ===
+
+impl Worn {
+    /// The word for it in metrics.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Calls => "calls",
+            Self::Memory => "memory",
+        }
     }
 }
 

@@ -157,17 +157,20 @@ impl Serving {
         !self.rules.stateless
     }
 
-    /// When an instance that was used then may sleep, if ever.
-    pub(crate) fn bedtime(&self, used: Instant) -> Option<Instant> {
-        let may = self.rules.stateless || self.linked.has_state();
-        self.rules.after.filter(|_| may).map(|after| used + after)
+    /// Whether an instance can go and come back at all.
+    pub(crate) fn may_sleep(&self) -> bool {
+        self.rules.stateless || self.linked.has_state()
     }
 
-    /// Puts an instance that is awake on the agenda, if it may ever sleep.
-    pub(crate) fn appointment(self: &Arc<Self>, cell: &Arc<Cell>, used: Instant) -> Option<Appointment> {
-        let bedtime = self.bedtime(used)?;
+    /// When an instance that was used then may sleep, if ever.
+    pub(crate) fn bedtime(&self, used: Instant) -> Option<Instant> {
+        self.rules.after.filter(|_| self.may_sleep()).map(|after| used + after)
+    }
+
+    /// Has the keeper look at a cell.
+    pub(crate) fn appoint(self: &Arc<Self>, cell: &Arc<Cell>, at: Instant) -> Appointment {
         self.see_to_keeper();
-        Some(self.agenda.appoint(cell, bedtime))
+        self.agenda.appoint(cell, at)
     }
 
     /// Starts the route's keeper when there is something to keep.

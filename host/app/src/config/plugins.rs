@@ -29,6 +29,8 @@ pub(crate) struct PluginPlan {
     pub(crate) memory_max: usize,
     pub(crate) host_call_bytes_max: usize,
     pub(crate) stateless: bool,
+    pub(crate) recycle_calls: Option<u64>,
+    pub(crate) recycle_memory: Option<usize>,
     pub(crate) saved_state_max: usize,
     /// Whether a behavior sees the header fields that carry credentials.
     pub(crate) credentials: bool,
@@ -80,6 +82,8 @@ fn plugin(name: &str, table: &Table<'_>, folder: &Path) -> Option<PluginPlan> {
         memory_max: plugin.memory_max.0,
         host_call_bytes_max: plugin.host_call_bytes_max.0,
         stateless: plugin.stateless,
+        recycle_calls: plugin.recycle_calls.0.map(|Count(calls)| calls as u64),
+        recycle_memory: plugin.recycle_memory.map(|size| size.0),
         saved_state_max: plugin.saved_state_max.0,
         credentials: grants?.credentials,
         place: table.place("source"),

@@ -186,6 +186,10 @@ section! {
         stateless: bool = false;
         /// The most that an instance may save when it goes to sleep. One that has more stays awake.
         saved_state_max: Size = "1MiB";
+        /// After how many calls an instance is replaced, at a moment when nobody calls it; it is saved, or `stateless`.
+        recycle_calls: Limit<Count> = "none";
+        /// From how much memory on. Left out: three quarters of `memory_max`. No more than once a minute.
+        recycle_memory: Option<Size> => "48MiB";
         /// The most bytes that one host call may take from the plugin: a message that it sends must fit.
         host_call_bytes_max: Size = "4MiB";
     }

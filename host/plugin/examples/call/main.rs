@@ -90,6 +90,8 @@ async fn load(plugins: &Plugins, name: &str) -> Plugin {
         limits: CallLimits::default(),
         grants: Grants::default(),
         stateless: false,
+        recycle_calls: None,
+        recycle_memory: None,
         fleeting: true,
         saved_state_max: 1 << 20,
     };

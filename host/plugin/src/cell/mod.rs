@@ -11,7 +11,7 @@ use crate::{
     instance::BehaviorInstance,
     metrics::Hook,
     policy::Key,
-    rest::{Insomnia, Saved},
+    rest::{Insomnia, Saved, Worn},
     serving::Serving,
     slots::Slot,
     timers::Timers,
@@ -22,6 +22,7 @@ use std::{
     collections::VecDeque,
     mem,
     sync::{Arc, Mutex, MutexGuard, OnceLock},
+    time::Duration,
 };
 use tokio::{sync::oneshot, time::Instant};
 
@@ -55,6 +56,8 @@ pub(crate) enum Found {
     Idle(Turn),
     /// Not yet: to be looked at again.
     Later(Instant),
+    /// It is being called, and is to be replaced as soon as that is over.
+    Wanted,
     /// It sleeps, is being called, or has died.
     Nothing,
 }
@@ -68,7 +71,17 @@ struct Seat {
     /// When the keeper looks at it next.
     appointment: Option<Appointment>,
     insomnia: Option<Box<Insomnia>>,
+    /// The instance is to be replaced.
+    worn: Option<Worn>,
+    /// When one was replaced the last time.
+    renewed: Option<Instant>,
 }
+
+/// An instance that has grown too far is replaced no sooner after the last one: what it needs may be just as much.
+const RENEWED: Duration = Duration::from_secs(60);
+
+/// An instance that is to be replaced and cannot be is asked again after so long, where idle ones stay awake.
+const FIRST_WAIT: Duration = Duration::from_secs(10);
 
 // === impl Cell ===
 
@@ -93,6 +106,8 @@ impl Cell {
                 used: serving.guests().now(),
                 appointment: None,
                 insomnia: None,
+                worn: None,
+                renewed: None,
             }),
             key,
             timers: serving.linked().has_timers().then(|| Timers::new(cell.clone(), serving.agenda().clone())),
@@ -176,10 +191,28 @@ impl Cell {
                 Err(turn) => content = turn.into_content(),
             }
         }
-        if matches!(content, Content::Live(_)) && seat.appointment.is_none() {
-            seat.appointment = self.serving.appointment(self, used);
+        if let Content::Live(instance) = &content {
+            self.plan(&mut seat, instance, used);
         }
         seat.content = content;
+    }
+
+    /// Puts an instance that was called on the keeper's agenda, if it will ever have something to do with it.
+    fn plan(self: &Arc<Self>, seat: &mut Seat, instance: &BehaviorInstance, used: Instant) {
+        if seat.worn.is_none()
+            && let Some(worn) = instance.worn(self.serving.rules())
+            && !(worn == Worn::Memory && seat.renewed.is_some_and(|renewed| used < renewed + RENEWED))
+            && self.serving.may_sleep()
+        {
+            seat.worn = Some(worn);
+            // Now, and not when it is idle for long enough.
+            if let Some(appointment) = seat.appointment.take() {
+                self.serving.agenda().cancel(appointment);
+            }
+        }
+        if seat.appointment.is_none() {
+            seat.appointment = seat.due(&self.serving).map(|at| self.serving.appoint(self, at));
+        }
     }
 
     /// What becomes of an instance after a call: it stays, unless every event has one of its own.
@@ -195,12 +228,11 @@ impl Cell {
         let mut seat = self.seat();
         seat.appointment = None;
         if !matches!(seat.content, Content::Live(_)) {
-            return Found::Nothing;
+            return if seat.worn.is_some() { Found::Wanted } else { Found::Nothing };
         }
-        let Some(bedtime) = self.serving.bedtime(seat.used) else { return Found::Nothing };
-        let awake_until = seat.insomnia.as_ref().map_or(bedtime, |insomnia| insomnia.until().max(bedtime));
-        if awake_until > now && !(at_once && seat.insomnia.is_none()) {
-            return Found::Later(awake_until);
+        let Some(due) = seat.due(&self.serving) else { return Found::Nothing };
+        if due > now && !(at_once && seat.insomnia.is_none()) {
+            return Found::Later(due);
         }
         let content = seat.content.take();
         drop(seat);
@@ -215,10 +247,21 @@ impl Cell {
         }
     }
 
-    /// Why the instance could not be put to sleep the last time; the caller gives what it was before, or none.
-    pub(crate) fn set_insomnia(&self, change: impl FnOnce(Option<Box<Insomnia>>) -> Option<Box<Insomnia>>) {
+    /// The instance that had the turn could not be put to sleep: it is asked again later. Whether this is the first time.
+    fn lies_awake(&self) -> bool {
+        let (now, wait) = (self.serving.guests().now(), self.serving.rules().after.unwrap_or(FIRST_WAIT));
         let mut seat = self.seat();
-        seat.insomnia = change(seat.insomnia.take());
+        let insomnia = Insomnia::after(seat.insomnia.as_deref(), now, wait);
+        seat.insomnia.replace(Box::new(insomnia)).is_none()
+    }
+
+    /// The instance has left its state and is gone: the next one is new. Why it had to go, if it was not just idle.
+    pub(crate) fn renewed(&self) -> Option<Worn> {
+        let mut seat = self.seat();
+        seat.insomnia = None;
+        let worn = seat.worn.take()?;
+        seat.renewed = Some(self.serving.guests().now());
+        Some(worn)
     }
 
     /// The instance is gone. Only the first death counts.
@@ -234,6 +277,16 @@ impl Cell {
 
     fn seat(&self) -> MutexGuard<'_, Seat> {
         self.seat.lock().expect("moving a pointer does not panic")
+    }
+}
+
+// === impl Seat ===
+
+impl Seat {
+    /// When the instance may be put to sleep, if ever.
+    fn due(&self, serving: &Serving) -> Option<Instant> {
+        let due = if self.worn.is_some() { self.used } else { serving.bedtime(self.used)? };
+        Some(self.insomnia.as_ref().map_or(due, |insomnia| insomnia.until().max(due)))
     }
 }
 

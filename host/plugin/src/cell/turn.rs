@@ -295,9 +295,12 @@ impl Cell {
         Ok(match left {
             Ok(state) => match self.serving.saved_if_it_fits(state) {
                 Ok(saved) => (Content::Asleep(saved), Rest::Asleep),
-                Err(awake) => (Content::Live(instance), Rest::Awake(awake)),
+                Err(why) => (Content::Live(instance), Rest::Awake { why, first: self.lies_awake() }),
             },
-            Err(why) => (Content::Live(instance), Rest::Awake(Awake::Refused(clean(&why).into_owned()))),
+            Err(why) => {
+                let why = Awake::Refused(clean(&why).into_owned());
+                (Content::Live(instance), Rest::Awake { why, first: self.lies_awake() })
+            }
         })
     }
 }

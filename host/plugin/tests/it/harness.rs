@@ -89,6 +89,8 @@ pub(crate) fn config(source: PathBuf) -> PluginConfig {
         limits: CallLimits::default(),
         grants: Grants::default(),
         stateless: false,
+        recycle_calls: None,
+        recycle_memory: None,
         fleeting: false,
         saved_state_max: 1 << 20,
     }

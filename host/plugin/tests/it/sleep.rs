@@ -236,3 +236,70 @@ async fn fleeting_instances(config: PluginConfig) {
     assert_eq!(b.received(), ["closed after 0"]);
     assert_eq!(b.ask("count").await, "1");
 }
+
+#[tokio::test(start_paused = true)]
+async fn an_instance_that_served_for_long_is_replaced() {
+    let host = host(64);
+    let config = PluginConfig { recycle_calls: Some(10), ..config(guest("sleepy")) };
+    for policy in [InstancePolicy::Connection, InstancePolicy::Shared] {
+        let route = host.route_with(config.clone(), policy).await;
+        let mut client = route.connect("").await;
+        let mut calls = 0;
+        for count in 1..=60 {
+            let answer: u32 = client.ask("calls").await.parse().unwrap();
+            calls = calls.max(answer);
+            sleep(Duration::from_millis(1)).await;
+            if count % 20 == 0 {
+                assert_eq!(
+                    client.ask("count").await,
+                    (count + count / 20).to_string(),
+                    "no message is lost or doubled"
+                );
+            }
+        }
+        assert!((10..20).contains(&calls), "{calls} calls of one instance");
+    }
+    assert!(host.metric("plugin_recycled_total{reason=\"calls\"}") >= 8.0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_instance_that_is_never_idle_is_replaced_between_calls() {
+    let host = host(64);
+    let config = PluginConfig { recycle_calls: Some(50), ..config(guest("sleepy")) };
+    let route = host.route_with(config, InstancePolicy::Shared).await;
+    let mut clients = Vec::new();
+    for _ in 0..8 {
+        clients.push(route.connect("").await);
+    }
+    let mut talks = tokio::task::JoinSet::new();
+    for mut client in clients {
+        talks.spawn(async move {
+            for _ in 0..100 {
+                client.ask("hello").await;
+                tokio::task::yield_now().await;
+            }
+            client
+        });
+    }
+    let mut clients = talks.join_all().await;
+    assert_eq!(clients[0].ask("count").await, "801");
+    assert!(host.metric("plugin_recycled_total{reason=\"calls\"}") >= 8.0);
+    assert_eq!(host.metric("plugin_traps_total{reason=\"trap\"}"), 0.0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_instance_that_has_grown_is_replaced_once_a_minute_at_most() {
+    let host = host(64);
+    let config = PluginConfig { recycle_memory: Some(1), ..config(guest("sleepy")) };
+    let route = host.route_with(config, InstancePolicy::Connection).await;
+    let mut client = route.connect("").await;
+    for minute in 0..5 {
+        for _ in 0..10 {
+            client.ask("count").await;
+            sleep(Duration::from_secs(1)).await;
+        }
+        host.until("plugin_recycled_total{reason=\"memory\"}", f64::from(minute + 1)).await;
+        sleep(Duration::from_secs(61)).await;
+    }
+    assert_eq!(client.ask("count").await, "51");
+}
