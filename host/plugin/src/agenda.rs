@@ -31,7 +31,7 @@ pub(crate) struct Appointment {
 #[derive(Default)]
 pub(crate) struct DueNow {
     /// In the order of their times.
-    pub(crate) cells: Vec<Arc<Cell>>,
+    pub(crate) cells: Vec<(Arc<Cell>, Appointment)>,
     /// With their names, in the order of their times.
     pub(crate) timers: Vec<(Arc<Timers>, Appointment)>,
     /// When something is due next.
@@ -87,9 +87,10 @@ impl Agenda {
         while let Some(entry) = entries.cells.first_entry()
             && (entry.key().at <= now || due.cells.len() < pressed)
         {
-            match entry.remove() {
-                cell if cell.strong_count() == 0 => gone.push(cell),
-                cell => due.cells.extend(cell.upgrade()),
+            let (appointment, cell) = entry.remove_entry();
+            match cell.upgrade() {
+                Some(cell) => due.cells.push((cell, appointment)),
+                None => gone.push(cell),
             }
         }
         while let Some(entry) = entries.timers.first_entry()
@@ -127,6 +128,14 @@ impl Agenda {
 
     fn entries(&self) -> MutexGuard<'_, Entries> {
         self.entries.lock().expect("a look-up does not panic")
+    }
+}
+
+// === impl Appointment ===
+
+impl Appointment {
+    pub(crate) fn at(&self) -> Instant {
+        self.at
     }
 }
 

@@ -87,25 +87,35 @@ impl Breaker {
         }
     }
 
-    /// An instance died. How long new connections are refused from now on, if this opened the breaker.
-    pub(crate) fn died(&self, now: Instant) -> Option<Duration> {
+    /// Whether those that come in now are a trial.
+    pub(crate) fn is_trying(&self) -> bool {
+        !self.closed.load(Relaxed) && matches!(self.state().phase, Phase::Trial(..))
+    }
+
+    /// An instance died, one that was made on trial or another. How long new connections are refused from now on, if this opened the
+    /// breaker.
+    pub(crate) fn died(&self, now: Instant, on_trial: bool) -> Option<Duration> {
         let limit = self.limit?;
         let mut state = self.state();
-        match state.phase {
-            Phase::Open(_) => return None,
-            Phase::Trial(..) => state.rest = (state.rest * 2).min(LONGEST_REST),
-            Phase::Closed => {
-                while state.deaths.front().is_some_and(|death| now.duration_since(*death) >= limit.per) {
-                    state.deaths.pop_front();
-                }
-                state.deaths.push_back(now);
-                if state.deaths.len() < limit.deaths.max(1) as usize {
-                    return None;
-                }
-                self.closed.store(false, Relaxed);
-                self.open.inc();
-            }
+        if let Phase::Open(_) = state.phase {
+            return None;
         }
+        let trying = matches!(state.phase, Phase::Trial(..));
+        while state.deaths.front().is_some_and(|death| now.duration_since(*death) >= limit.per) {
+            state.deaths.pop_front();
+        }
+        state.deaths.push_back(now);
+        // Of the others may go as many as at any time.
+        if !(trying && on_trial) && state.deaths.len() < limit.deaths.max(1) as usize {
+            return None;
+        }
+        if trying {
+            state.rest = (state.rest * 2).min(LONGEST_REST);
+        } else {
+            self.closed.store(false, Relaxed);
+            self.open.inc();
+        }
+        state.deaths.clear();
         state.phase = Phase::Open(now + state.rest);
         Some(state.rest)
     }
@@ -140,40 +150,43 @@ mod tests {
         let (breaker, gauge, start) = breaker(3);
         for minute in 0..100 {
             for second in [0, 1] {
-                assert_eq!(breaker.died(start + (60 * minute + second) * SECOND), None);
+                assert_eq!(breaker.died(start + (60 * minute + second) * SECOND, false), None);
             }
             assert_eq!(breaker.admit(start + 60 * minute * SECOND), Ok(()));
         }
         assert_eq!(gauge.get(), 0);
         let never = Breaker::new(None, gauge);
-        assert!((0..1000).all(|_| never.died(start).is_none()) && never.admit(start).is_ok());
+        assert!((0..1000).all(|_| never.died(start, false).is_none()) && never.admit(start).is_ok());
     }
 
     #[test]
     fn many_open_it_and_a_good_trial_closes_it() {
         let (breaker, gauge, start) = breaker(3);
-        assert_eq!((breaker.died(start), breaker.died(start)), (None, None));
-        assert_eq!(breaker.died(start + SECOND), Some(SECOND));
-        assert_eq!((breaker.died(start + SECOND), gauge.get()), (None, 1));
+        assert_eq!((breaker.died(start, false), breaker.died(start, false)), (None, None));
+        assert_eq!(breaker.died(start + SECOND, false), Some(SECOND));
+        assert_eq!((breaker.died(start + SECOND, false), gauge.get()), (None, 1));
         assert_eq!(breaker.admit(start + SECOND * 3 / 2), Err(SECOND / 2));
         let trial = start + 2 * SECOND;
         assert!((0..TRIALS).all(|_| breaker.admit(trial).is_ok()));
         assert_eq!(breaker.admit(trial), Err(SECOND));
+        // Others may die as at any time.
+        assert!(breaker.is_trying());
+        assert_eq!((breaker.died(trial, false), breaker.died(trial, false)), (None, None));
         assert!((0..100).all(|_| breaker.admit(trial + SECOND).is_ok()));
         assert_eq!(gauge.get(), 0);
         // What was before does not count any more.
-        assert_eq!(breaker.died(trial + SECOND), None);
+        assert_eq!(breaker.died(trial + SECOND, false), None);
     }
 
     #[test]
     fn bad_trials_make_it_rest_longer() {
         let (breaker, gauge, mut now) = breaker(1);
-        let mut rest = breaker.died(now).expect("it opens");
+        let mut rest = breaker.died(now, false).expect("it opens");
         for expected in [1, 2, 4, 8, 16, 32, 60, 60] {
             assert_eq!(rest, expected * SECOND);
             now += rest;
             assert_eq!(breaker.admit(now), Ok(()));
-            rest = breaker.died(now).expect("it opens again");
+            rest = breaker.died(now, true).expect("it opens again");
         }
         drop(breaker);
         assert_eq!(gauge.get(), 0);

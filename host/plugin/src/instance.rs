@@ -213,7 +213,12 @@ impl Instance<BehaviorGuest> {
     pub(crate) async fn save(&mut self) -> wasmtime::Result<Result<Vec<u8>, String>> {
         let (store, guest) = self.enter().await;
         let Some(hook) = &guest.state else { return Ok(Err("it does not export state".into())) };
-        let left = hook.call_save(store).await?;
+        let limits = &store.data().scope.limits;
+        let (usual, all) = (limits.host_call_bytes_max, limits.memory_max);
+        // Whatever it has: who has too much stays awake, and does not die of it.
+        store.set_hostcall_fuel(all.max(usual));
+        let left = hook.call_save(&mut *store).await?;
+        store.set_hostcall_fuel(usual);
         self.leave();
         Ok(left)
     }

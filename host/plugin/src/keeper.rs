@@ -1,7 +1,7 @@
 //! Looks after the instances of a route when nobody calls them: puts idle ones to sleep, fires timers.
 
 use crate::{
-    agenda::Agenda,
+    agenda::{Agenda, Appointment},
     cell::{Cell, Found, Turn},
     guests::{Lost, Started},
     metrics::Hook,
@@ -13,12 +13,15 @@ use std::{
     sync::{Arc, Weak},
     time::Duration,
 };
-use tokio::{sync::Semaphore, time::Instant};
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore},
+    time::Instant,
+};
 use tracing::info;
 
 /// Instances of a route that save at the same time, where that takes long.
 const SAVING: usize = 16;
-/// Instances that the keeper looks at before others get their turn on its thread.
+/// Where somebody waits for room the keeper looks at so many more instances than are wanted: some are busy, or cannot sleep.
 const LOOKS: usize = 64;
 
 /// After so long the keeper looks again for instances that could make room, while somebody waits for that.
@@ -33,22 +36,22 @@ pub(crate) async fn keep(serving: Weak<Serving>, agenda: Arc<Agenda>) {
             let Some(serving) = serving.upgrade() else { return };
             pressure.mark_unchanged();
             let pressed = serving.linked().slots().pressed();
-            let due = agenda.take_due(Instant::now(), pressed);
+            let wanted = if pressed > 0 { pressed + LOOKS } else { 0 };
+            let due = agenda.take_due(Instant::now(), wanted);
             for (timers, appointment) in due.timers {
                 if timers.ring(appointment) {
                     serving.guests().keep(timers.fire());
                 }
             }
-            for (index, cell) in due.cells.into_iter().enumerate() {
-                if index % LOOKS == LOOKS - 1 {
-                    tokio::task::yield_now().await;
-                }
-                look(cell, pressed > 0, &saving).await;
+            let (mut room, mut looked) = (0, false);
+            for (cell, appointment) in due.cells {
+                looked = true;
+                room += usize::from(look(cell, appointment, room < pressed, &saving));
             }
             // Those that were looked at may have been busy: where somebody waits, others are tried soon.
             match serving.linked().slots().pressed() {
-                0 => due.next,
-                _ => due.next.into_iter().chain([Instant::now() + SOON]).min(),
+                waiting if waiting > 0 && looked => due.next.into_iter().chain([Instant::now() + SOON]).min(),
+                _ => due.next,
             }
         };
         tokio::select! {
@@ -66,32 +69,39 @@ async fn at(next: Option<Instant>) {
     }
 }
 
-async fn look(cell: Arc<Cell>, at_once: bool, saving: &Arc<Semaphore>) {
-    let turn = match cell.look(Instant::now(), at_once) {
-        Found::Idle(turn) => turn,
+/// Puts an instance to sleep if it is time, or `at_once`. Whether there will be room.
+fn look(cell: Arc<Cell>, appointment: Appointment, at_once: bool, saving: &Arc<Semaphore>) -> bool {
+    let now = Instant::now();
+    let Ok(permit) = saving.clone().try_acquire_owned() else {
+        // Timers and others must not wait for those that save.
+        cell.postpone(appointment, now + SOON);
+        return false;
+    };
+    match cell.look(appointment, now, at_once) {
+        Found::Idle(turn) => {
+            sleep(cell, turn, permit);
+            return true;
+        }
         Found::Wanted => {
-            // Behind those who wait already, before those who come.
             let serving = cell.serving.clone();
-            let saving = saving.clone();
             serving.guests().keep(async move {
+                // Behind those who wait already, before those who come.
                 if let Ok(turn) = cell.turn(Hook::Save).await {
-                    sleep(cell, turn, &saving).await;
+                    sleep(cell, turn, permit);
                 }
             });
-            return;
         }
-        Found::Later(at) => return cell.appoint(at),
-        Found::Nothing => return,
-    };
-    sleep(cell, turn, saving).await;
+        Found::Later(at) => cell.appoint(at),
+        Found::Nothing => {}
+    }
+    false
 }
 
-async fn sleep(cell: Arc<Cell>, turn: Turn, saving: &Arc<Semaphore>) {
+fn sleep(cell: Arc<Cell>, turn: Turn, permit: OwnedSemaphorePermit) {
     match turn.sleep() {
         None => renewed(&cell),
         Some(Started::Done(outcome)) => saved(&cell, outcome),
         Some(Started::Moved(moved)) => {
-            let Ok(permit) = saving.clone().acquire_owned().await else { return };
             let serving = cell.serving.clone();
             serving.guests().keep(async move {
                 let outcome = moved.await.unwrap_or_else(|Lost| Err(cell.lost()));

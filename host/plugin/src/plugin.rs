@@ -237,7 +237,13 @@ impl Loaded {
         let scope = self.scope(&tenant, &route, None);
         match &self.linked {
             AnyLinked::Authenticator(linked) => try_linked(linked, &scope).await,
-            AnyLinked::Behavior(linked) => try_linked(linked, &scope).await,
+            AnyLinked::Behavior(linked) => {
+                try_linked(linked, &scope).await?;
+                match &self.fleeting {
+                    Some(fleeting) => try_linked(fleeting, &scope).await,
+                    None => Ok(()),
+                }
+            }
         }
     }
 }

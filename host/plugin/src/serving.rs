@@ -199,14 +199,19 @@ impl Serving {
 
     /// Reports a failure; the error for the caller has only its event.
     pub(crate) fn failed(&self, failure: &Failure, hook: Hook) -> CallError {
-        let error = failure.report(&self.scope, hook);
-        if let Failure::Died(..) = failure
-            && let Some(rest) = self.breaker.died(self.guests().now())
-        {
+        failure.report(&self.scope, hook)
+    }
+
+    pub(crate) fn breaker(&self) -> &Breaker {
+        &self.breaker
+    }
+
+    /// Counts a death, of an instance that was made on trial or of another.
+    pub(crate) fn died(&self, on_trial: bool) {
+        if let Some(rest) = self.breaker.died(self.guests().now(), on_trial) {
             let (tenant, route, plugin) = (&self.scope.tenant, &self.scope.route, &self.scope.plugin);
             warn!(%tenant, %route, %plugin, ?rest, "instances keep dying, new connections are refused for now");
         }
-        error
     }
 
     pub(crate) fn guests(&self) -> &Guests {

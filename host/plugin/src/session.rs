@@ -10,7 +10,13 @@ use crate::{
     slots::Slot,
 };
 use socklet_core::{Answer, Call, CallError, ConnectionId, Event, Lifeline, Session};
-use std::{fmt, sync::Arc};
+use std::{
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
+};
 
 /// Serves one connection. Dropping a call that is going on drops the instance, and with it every session that shares it.
 pub(crate) struct PluginSession {
@@ -39,14 +45,10 @@ impl Session for PluginSession {
         }
         let (cell, connection) = (self.cell.clone(), self.connection);
         Call::Pending(Box::pin(async move {
-            let call = match cell.turn(hook).await {
-                Ok(turn) => start(&cell, turn, connection, event),
-                Err(NoTurn::Dead(error)) => bereaved(&cell, error, connection, event),
-                Err(NoTurn::TooLong(error)) => return Err(error),
-            };
-            match call {
-                Call::Done(outcome) => outcome,
-                Call::Pending(outcome) => outcome.await,
+            match cell.turn(hook).await {
+                Ok(turn) => finished(start(&cell, turn, connection, event)).await,
+                Err(NoTurn::Dead(error)) => finished(bereaved(&cell, error, connection, event)).await,
+                Err(NoTurn::TooLong(error)) => Err(error),
             }
         }))
     }
@@ -84,21 +86,55 @@ fn bereaved(dead: &Cell, error: CallError, connection: ConnectionId, event: Even
                 return Err(serving.failed(&failure, Hook::Close));
             }
         };
-        match close(serving, slot, connection, event) {
-            Call::Done(outcome) => outcome,
-            Call::Pending(outcome) => outcome.await,
-        }
+        finished(close(serving, slot, connection, event)).await
     }))
 }
 
 fn close(serving: Arc<Serving>, slot: Slot, connection: ConnectionId, event: Event) -> Call {
-    let cell = Cell::new(serving, slot, None);
+    let cell = Cell::for_close(serving, slot);
     let turn = cell.try_turn(Hook::Close).expect("nobody else knows the new cell");
     start(&cell, turn, connection, event)
 }
 
 fn start(cell: &Arc<Cell>, turn: Turn, connection: ConnectionId, event: Event) -> Call {
+    if turn.wakes() && matches!(event, Event::Close(_)) {
+        return wake_to_close(cell, turn, connection, event);
+    }
+    begin(cell, turn, connection, event, None)
+}
+
+/// The last call of a connection whose instance sleeps: when it cannot be woken, `on-close` runs on one that loads nothing.
+fn wake_to_close(cell: &Arc<Cell>, turn: Turn, connection: ConnectionId, event: Event) -> Call {
+    let entered = Arc::new(AtomicBool::new(false));
+    let call = begin(cell, turn, connection, event.clone(), Some(entered.clone()));
+    let cell = cell.clone();
+    Call::Pending(Box::pin(async move {
+        match finished(call).await {
+            Err(error) if !entered.load(Relaxed) => finished(bereaved(&cell, error, connection, event)).await,
+            outcome => outcome,
+        }
+    }))
+}
+
+async fn finished(call: Call) -> Result<Answer, CallError> {
+    match call {
+        Call::Done(outcome) => outcome,
+        Call::Pending(outcome) => outcome.await,
+    }
+}
+
+/// `entered` is set when the instance is there and the hook is called.
+fn begin(
+    cell: &Arc<Cell>,
+    turn: Turn,
+    connection: ConnectionId,
+    event: Event,
+    entered: Option<Arc<AtomicBool>>,
+) -> Call {
     let work = move |mut instance: Box<BehaviorInstance>| async move {
+        if let Some(entered) = entered {
+            entered.store(true, Relaxed);
+        }
         let answer = instance.on_event(connection, &event).await;
         (instance, answer)
     };

@@ -63,6 +63,7 @@ impl State for Guest {
         match self.save.as_str() {
             "refuse" => return Err("asked to refuse".into()),
             "large" => return Ok(vec![0; 1 << 21]),
+            "huge" => return Ok(vec![0; 8 << 20]),
             "trap" => panic!("asked to"),
             "spin" => loop {
                 std::hint::black_box(0);

@@ -37,6 +37,8 @@ pub(crate) struct Cell {
     // A std mutex: held for a move of a few pointers and never across an await.
     seat: Mutex<Seat>,
     key: Option<Key>,
+    /// It was made while the route's breaker tried whether instances still die.
+    on_trial: bool,
     /// For plugins that have timers.
     timers: Option<Arc<Timers>>,
 }
@@ -88,15 +90,22 @@ const FIRST_WAIT: Duration = Duration::from_secs(10);
 impl Cell {
     /// For an instance that is made when it is called first.
     pub(crate) fn new(serving: Arc<Serving>, slot: Slot, key: Option<Key>) -> Arc<Self> {
-        Self::with(serving, Content::Room(slot, None), key)
+        let on_trial = serving.breaker().is_trying();
+        Self::with(serving, Content::Room(slot, None), key, on_trial)
+    }
+
+    /// For a last call in place of an instance that has died.
+    pub(crate) fn for_close(serving: Arc<Serving>, slot: Slot) -> Arc<Self> {
+        Self::with(serving, Content::Room(slot, None), None, false)
     }
 
     /// For instances that are made for each call.
     pub(crate) fn fleeting(serving: Arc<Serving>) -> Arc<Self> {
-        Self::with(serving, Content::Asleep(Saved::nothing()), None)
+        let on_trial = serving.breaker().is_trying();
+        Self::with(serving, Content::Asleep(Saved::nothing()), None, on_trial)
     }
 
-    fn with(serving: Arc<Serving>, content: Content, key: Option<Key>) -> Arc<Self> {
+    fn with(serving: Arc<Serving>, content: Content, key: Option<Key>, on_trial: bool) -> Arc<Self> {
         Arc::new_cyclic(|cell| Self {
             lifeline: Lifeline::default(),
             death: OnceLock::new(),
@@ -110,6 +119,7 @@ impl Cell {
                 renewed: None,
             }),
             key,
+            on_trial,
             timers: serving.linked().has_timers().then(|| Timers::new(cell.clone(), serving.agenda().clone())),
             serving,
         })
@@ -185,14 +195,14 @@ impl Cell {
     fn give(self: &Arc<Self>, mut content: Content, used: Instant) {
         let mut seat = self.seat();
         seat.used = used;
+        if let Content::Live(instance) = &content {
+            self.plan(&mut seat, instance, used);
+        }
         while let Some((hook, next)) = seat.waiting.pop_front() {
             match next.send(Turn::new(self.clone(), hook, content)) {
                 Ok(()) => return,
                 Err(turn) => content = turn.into_content(),
             }
-        }
-        if let Content::Live(instance) = &content {
-            self.plan(&mut seat, instance, used);
         }
         seat.content = content;
     }
@@ -224,19 +234,31 @@ impl Cell {
     }
 
     /// Looks whether the instance may sleep: since nobody called it for long enough, or `at_once`.
-    pub(crate) fn look(self: &Arc<Self>, now: Instant, at_once: bool) -> Found {
+    pub(crate) fn look(self: &Arc<Self>, appointment: Appointment, now: Instant, at_once: bool) -> Found {
         let mut seat = self.seat();
-        seat.appointment = None;
-        if !matches!(seat.content, Content::Live(_)) {
-            return if seat.worn.is_some() { Found::Wanted } else { Found::Nothing };
+        if seat.appointment != Some(appointment) {
+            return Found::Nothing; // there is a newer one
         }
+        seat.appointment = None;
         let Some(due) = seat.due(&self.serving) else { return Found::Nothing };
-        if due > now && !(at_once && seat.insomnia.is_none()) {
+        if !matches!(seat.content, Content::Live(_)) {
+            return if seat.worn.is_some() && due <= now { Found::Wanted } else { Found::Nothing };
+        }
+        // Who was called since the appointment was made is not the one that was idle longest.
+        if due > now && !(at_once && seat.insomnia.is_none() && due <= appointment.at()) {
             return Found::Later(due);
         }
         let content = seat.content.take();
         drop(seat);
         Found::Idle(Turn::new(self.clone(), Hook::Save, content))
+    }
+
+    /// The keeper has no time now.
+    pub(crate) fn postpone(self: &Arc<Self>, appointment: Appointment, at: Instant) {
+        let mut seat = self.seat();
+        if seat.appointment == Some(appointment) {
+            seat.appointment = Some(self.serving.agenda().appoint(self, at));
+        }
     }
 
     /// The keeper comes again.

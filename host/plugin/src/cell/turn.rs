@@ -69,8 +69,10 @@ impl Turn {
             return Ok(self);
         }
         let serving = self.cell.serving.clone();
+        // An instance that others share goes on after the close of one connection.
+        let last = self.hook == Hook::Close && self.cell.key.is_none();
         let slot = tokio::select! {
-            slot = serving.next_room(self.hook == Hook::Close) => slot,
+            slot = serving.next_room(last) => slot,
             () = serving.guests().sleep(serving.scope().wait) => {
                 return Err(NoTurn::TooLong(serving.failed(&Failure::Busy, self.hook)));
             }
@@ -78,11 +80,21 @@ impl Turn {
         if let Content::Asleep(saved) = self.content.take() {
             self.content = Content::Room(slot, Some(saved));
         }
+        // Nobody computed meanwhile.
+        self.began = serving.guests().now();
         Ok(self)
+    }
+
+    /// Whether there is an instance to wake before it can be called.
+    pub(crate) fn wakes(&self) -> bool {
+        matches!(self.content, Content::Room(_, Some(_)))
     }
 
     /// Puts the instance to sleep. What its plugin has to say is saved first, by a call; none was needed where this is done.
     pub(crate) fn sleep(mut self) -> Option<Started<Result<Rest, CallError>>> {
+        if !matches!(self.content, Content::Live(_)) {
+            return None;
+        }
         if self.cell.serving.saves() {
             let work = |mut instance: Box<BehaviorInstance>| async move {
                 let left = instance.save().await;
@@ -226,6 +238,9 @@ impl Turn {
         self.over = true;
         let serving = &self.cell.serving;
         let error = serving.failed(failure, self.hook);
+        if let Failure::Died(..) = failure {
+            serving.died(self.cell.on_trial);
+        }
         serving.scope().metrics.called(self.hook, failure.outcome(), self.began.elapsed(), cpu);
         self.cell.die(error);
         error

@@ -126,7 +126,7 @@ async fn who_cannot_be_saved_and_is_not_stateless_stays_awake() {
 
 #[tokio::test(start_paused = true)]
 async fn an_instance_that_does_not_save_stays_awake_and_is_asked_again() {
-    for (how, outcome) in [("refuse", "refused"), ("large", "too-large")] {
+    for (how, outcome) in [("refuse", "refused"), ("large", "too-large"), ("huge", "too-large")] {
         let host = host(64);
         let route = route(&host, InstancePolicy::Connection).await;
         let mut client = route.connect("").await;
@@ -182,6 +182,19 @@ async fn a_state_that_does_not_load_ends_the_connection_with_its_close() {
         assert_eq!(witness.received(), ["closed after 0"]);
         drop(client);
         assert_eq!(host.metric(SAVED), 0.0);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_close_that_wakes_is_told_even_if_the_state_does_not_load() {
+    for how in ["refuse", "trap"] {
+        let host = host(64);
+        let route = route(&host, InstancePolicy::Connection).await;
+        let (mut client, witness) = (route.connect("").await, route.connect("").await);
+        client.ask(&format!("load {how}")).await;
+        a_while().await;
+        client.close(Cause::Client).await.unwrap().proceeds();
+        witness.hears(["closed after 0"]).await;
     }
 }
 
