@@ -20,7 +20,7 @@ pub(crate) struct Agenda {
 }
 
 /// A place on the agenda. Whoever has one takes it back, or leaves it to the keeper.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Appointment {
     at: Instant,
     /// Of appointments at the same time the first made comes first.
@@ -33,7 +33,7 @@ pub(crate) struct DueNow {
     /// In the order of their times.
     pub(crate) cells: Vec<(Arc<Cell>, Appointment)>,
     /// With their names, in the order of their times.
-    pub(crate) timers: Vec<(Arc<Timers>, Appointment)>,
+    pub(crate) timers: Vec<(Arc<Timers>, Arc<str>, Appointment)>,
     /// When something is due next.
     pub(crate) next: Option<Instant>,
 }
@@ -41,7 +41,7 @@ pub(crate) struct DueNow {
 #[derive(Default)]
 struct Entries {
     cells: BTreeMap<Appointment, Weak<Cell>>,
-    timers: BTreeMap<Appointment, Weak<Timers>>,
+    timers: BTreeMap<Appointment, (Weak<Timers>, Arc<str>)>,
     made: u64,
 }
 
@@ -50,23 +50,25 @@ struct Entries {
 impl Agenda {
     /// The keeper will look at a cell.
     pub(crate) fn appoint(&self, cell: &Arc<Cell>, at: Instant) -> Appointment {
-        let mut entries = self.entries();
-        let appointment = entries.appointment(at);
-        entries.cells.insert(appointment, Arc::downgrade(cell));
-        let first = entries.next() == Some(at);
-        drop(entries);
-        self.tell(first);
-        appointment
+        self.enter(at, |entries, appointment| drop(entries.cells.insert(appointment, Arc::downgrade(cell))))
     }
 
     /// The keeper will fire a timer.
-    pub(crate) fn set(&self, timers: &Weak<Timers>, at: Instant) -> Appointment {
+    pub(crate) fn set(&self, timers: &Arc<Timers>, name: Arc<str>, at: Instant) -> Appointment {
+        let timer = (Arc::downgrade(timers), name);
+        self.enter(at, |entries, appointment| drop(entries.timers.insert(appointment, timer)))
+    }
+
+    fn enter(&self, at: Instant, insert: impl FnOnce(&mut Entries, Appointment)) -> Appointment {
         let mut entries = self.entries();
-        let appointment = entries.appointment(at);
-        entries.timers.insert(appointment, timers.clone());
+        entries.made += 1;
+        let appointment = Appointment { at, number: entries.made };
+        insert(&mut entries, appointment);
         let first = entries.next() == Some(at);
         drop(entries);
-        self.tell(first);
+        if first {
+            self.changed.notify_one();
+        }
         appointment
     }
 
@@ -96,8 +98,8 @@ impl Agenda {
         while let Some(entry) = entries.timers.first_entry()
             && entry.key().at <= now
         {
-            let (appointment, timers) = entry.remove_entry();
-            due.timers.extend(timers.upgrade().map(|timers| (timers, appointment)));
+            let (appointment, (timers, name)) = entry.remove_entry();
+            due.timers.extend(timers.upgrade().map(|timers| (timers, name, appointment)));
         }
         due.next = entries.next();
         drop(entries);
@@ -120,12 +122,6 @@ impl Agenda {
         self.changed.notify_one();
     }
 
-    fn tell(&self, first: bool) {
-        if first {
-            self.changed.notify_one();
-        }
-    }
-
     fn entries(&self) -> MutexGuard<'_, Entries> {
         self.entries.lock().expect("a look-up does not panic")
     }
@@ -142,11 +138,6 @@ impl Appointment {
 // === impl Entries ===
 
 impl Entries {
-    fn appointment(&mut self, at: Instant) -> Appointment {
-        self.made += 1;
-        Appointment { at, number: self.made }
-    }
-
     fn next(&self) -> Option<Instant> {
         let cell = self.cells.first_key_value().map(|(appointment, _)| appointment.at);
         let timer = self.timers.first_key_value().map(|(appointment, _)| appointment.at);

@@ -23,7 +23,6 @@ use tracing::info;
 const SAVING: usize = 16;
 /// Where somebody waits for room the keeper looks at so many more instances than are wanted: some are busy, or cannot sleep.
 const LOOKS: usize = 64;
-
 /// After so long the keeper looks again for instances that could make room, while somebody waits for that.
 const SOON: Duration = Duration::from_millis(10);
 
@@ -38,8 +37,8 @@ pub(crate) async fn keep(serving: Weak<Serving>, agenda: Arc<Agenda>) {
             let pressed = serving.linked().slots().pressed();
             let wanted = if pressed > 0 { pressed + LOOKS } else { 0 };
             let due = agenda.take_due(Instant::now(), wanted);
-            for (timers, appointment) in due.timers {
-                if timers.ring(appointment) {
+            for (timers, name, appointment) in due.timers {
+                if timers.ring(name, appointment) {
                     serving.guests().keep(timers.fire());
                 }
             }
@@ -91,7 +90,6 @@ fn look(cell: Arc<Cell>, appointment: Appointment, at_once: bool, saving: &Arc<S
                 }
             });
         }
-        Found::Later(at) => cell.appoint(at),
         Found::Nothing => {}
     }
     false

@@ -33,7 +33,6 @@ pub(crate) struct Timers {
 #[derive(Default)]
 struct State {
     set: HashMap<Arc<str>, Appointment>,
-    names: HashMap<Appointment, Arc<str>>,
     /// Those that are due, in their order; the instance is not free for them yet.
     due: VecDeque<Arc<str>>,
     /// Somebody takes care of those that are due.
@@ -63,14 +62,12 @@ impl Timers {
         }
         let Some(cell) = self.cell.upgrade() else { return Err("its connections are gone".into()) };
         let mut state = self.state();
-        state.due.retain(|due| **due != *name);
         self.forget(&mut state, name);
         if state.set.len() + state.due.len() >= TIMERS_MAX {
             return Err(format!("an instance may have {TIMERS_MAX} timers"));
         }
         let name: Arc<str> = name.into();
-        let appointment = self.agenda.set(&Arc::downgrade(self), cell.serving.guests().now() + after);
-        state.names.insert(appointment, name.clone());
+        let appointment = self.agenda.set(self, name.clone(), cell.serving.guests().now() + after);
         state.set.insert(name, appointment);
         drop(state);
         cell.serving.see_to_keeper();
@@ -79,9 +76,7 @@ impl Timers {
 
     /// Forgets a timer, also one that is due and has not been told of.
     pub(crate) fn cancel(&self, name: &str) {
-        let mut state = self.state();
-        state.due.retain(|due| **due != *name);
-        self.forget(&mut state, name);
+        self.forget(&mut self.state(), name);
     }
 
     /// Forgets them all.
@@ -91,10 +86,12 @@ impl Timers {
     }
 
     /// A timer came due. Whether the caller has to see to it that the plugin is told, by [`Timers::fire`].
-    pub(crate) fn ring(&self, appointment: Appointment) -> bool {
+    pub(crate) fn ring(&self, name: Arc<str>, appointment: Appointment) -> bool {
         let mut state = self.state();
         // It may have been moved or forgotten since it was taken from the agenda.
-        let Some(name) = state.names.remove(&appointment) else { return false };
+        if state.set.get(&name) != Some(&appointment) {
+            return false;
+        }
         state.set.remove(&name);
         state.due.push_back(name);
         !mem::replace(&mut state.firing, true)
@@ -130,8 +127,8 @@ impl Timers {
     }
 
     fn forget(&self, state: &mut State, name: &str) {
+        state.due.retain(|due| **due != *name);
         if let Some(appointment) = state.set.remove(name) {
-            state.names.remove(&appointment);
             self.agenda.cancel(appointment);
         }
     }

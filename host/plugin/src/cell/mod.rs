@@ -16,7 +16,6 @@ use crate::{
     slots::Slot,
     timers::Timers,
 };
-pub(crate) use content::Content;
 use socklet_core::{CallError, EventId, Lifeline};
 use std::{
     collections::VecDeque,
@@ -27,6 +26,7 @@ use std::{
 use tokio::{sync::oneshot, time::Instant};
 
 pub(crate) use cells::Cells;
+pub(crate) use content::Content;
 pub(crate) use turn::Turn;
 
 /// The place of one instance, from before it is made until it has died. It goes with its last session.
@@ -56,11 +56,9 @@ pub(crate) enum NoTurn {
 pub(crate) enum Found {
     /// Nobody called it for long enough: the right to put it to sleep.
     Idle(Turn),
-    /// Not yet: to be looked at again.
-    Later(Instant),
     /// It is being called, and is to be replaced as soon as that is over.
     Wanted,
-    /// It sleeps, is being called, or has died.
+    /// It is not time yet, and the keeper looks again; or it sleeps, is being called, or has died.
     Nothing,
 }
 
@@ -246,7 +244,8 @@ impl Cell {
         }
         // Who was called since the appointment was made is not the one that was idle longest.
         if due > now && !(at_once && seat.insomnia.is_none() && due <= appointment.at()) {
-            return Found::Later(due);
+            seat.appointment = Some(self.serving.agenda().appoint(self, due));
+            return Found::Nothing;
         }
         let content = seat.content.take();
         drop(seat);
@@ -257,14 +256,6 @@ impl Cell {
     pub(crate) fn postpone(self: &Arc<Self>, appointment: Appointment, at: Instant) {
         let mut seat = self.seat();
         if seat.appointment == Some(appointment) {
-            seat.appointment = Some(self.serving.agenda().appoint(self, at));
-        }
-    }
-
-    /// The keeper comes again.
-    pub(crate) fn appoint(self: &Arc<Self>, at: Instant) {
-        let mut seat = self.seat();
-        if matches!(seat.content, Content::Live(_)) && seat.appointment.is_none() {
             seat.appointment = Some(self.serving.agenda().appoint(self, at));
         }
     }
@@ -302,16 +293,6 @@ impl Cell {
     }
 }
 
-// === impl Seat ===
-
-impl Seat {
-    /// When the instance may be put to sleep, if ever.
-    fn due(&self, serving: &Serving) -> Option<Instant> {
-        let due = if self.worn.is_some() { self.used } else { serving.bedtime(self.used)? };
-        Some(self.insomnia.as_ref().map_or(due, |insomnia| insomnia.until().max(due)))
-    }
-}
-
 impl Drop for Cell {
     fn drop(&mut self) {
         if let Some(appointment) = self.seat().appointment.take() {
@@ -320,5 +301,15 @@ impl Drop for Cell {
         if let Some(key) = &self.key {
             self.serving.cells().forget(key);
         }
+    }
+}
+
+// === impl Seat ===
+
+impl Seat {
+    /// When the instance may be put to sleep, if ever.
+    fn due(&self, serving: &Serving) -> Option<Instant> {
+        let due = if self.worn.is_some() { self.used } else { serving.bedtime(self.used)? };
+        Some(self.insomnia.as_ref().map_or(due, |insomnia| insomnia.until().max(due)))
     }
 }

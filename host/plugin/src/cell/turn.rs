@@ -307,15 +307,10 @@ impl Cell {
 
     /// What becomes of an instance that was asked to save.
     fn rest(&self, instance: Box<BehaviorInstance>, left: Result<Vec<u8>, String>) -> Result<(Content, Rest), Invalid> {
-        Ok(match left {
-            Ok(state) => match self.serving.saved_if_it_fits(state) {
-                Ok(saved) => (Content::Asleep(saved), Rest::Asleep),
-                Err(why) => (Content::Live(instance), Rest::Awake { why, first: self.lies_awake() }),
-            },
-            Err(why) => {
-                let why = Awake::Refused(clean(&why).into_owned());
-                (Content::Live(instance), Rest::Awake { why, first: self.lies_awake() })
-            }
+        let left = left.map_err(|why| Awake::Refused(clean(&why).into_owned()));
+        Ok(match left.and_then(|state| self.serving.saved_if_it_fits(state)) {
+            Ok(saved) => (Content::Asleep(saved), Rest::Asleep),
+            Err(why) => (Content::Live(instance), Rest::Awake { why, first: self.lies_awake() }),
         })
     }
 }
