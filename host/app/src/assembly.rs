@@ -181,6 +181,7 @@ fn plugin_config(plan: &PluginPlan, routes: &[RoutePlan]) -> PluginConfig {
         recycle_memory: plan.recycle_memory,
         fleeting: routes.iter().any(for_events),
         saved_state_max: plan.saved_state_max,
+        on_swap: plan.on_swap,
     }
 }
 

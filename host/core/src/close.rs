@@ -35,6 +35,8 @@ pub enum CloseReason {
     Operator(CloseFrame),
     /// The node is draining or restarting.
     Draining,
+    /// Its plugin has another version, and the connection cannot go on with that.
+    Replaced,
     /// The listener that accepted the connection was stopped.
     ListenerStopped,
     /// The client broke RFC 6455; the text names rule and section.
@@ -224,6 +226,7 @@ impl CloseReason {
         match self {
             Self::Plugin(frame) | Self::Operator(frame) => frame.clone(),
             Self::Draining => CloseFrame::fixed(CloseCode::RESTART, "server restarting"),
+            Self::Replaced => CloseFrame::fixed(CloseCode::RESTART, "new version"),
             Self::ListenerStopped => CloseFrame::fixed(CloseCode::AWAY, "listener stopped"),
             Self::IdleTimeout => CloseFrame::fixed(CloseCode::AWAY, "idle for too long"),
             Self::MaxLifetime => CloseFrame::fixed(CloseCode::AWAY, "maximum connection age reached"),
@@ -245,7 +248,7 @@ impl CloseReason {
     pub fn cause(&self) -> Cause {
         match self {
             Self::Plugin(_) => Cause::Plugin,
-            Self::Operator(_) | Self::Draining | Self::ListenerStopped => Cause::Operator,
+            Self::Operator(_) | Self::Draining | Self::Replaced | Self::ListenerStopped => Cause::Operator,
             Self::Protocol(_) | Self::NotUtf8 | Self::Inconsistent(_) => Cause::Protocol,
             Self::TooBig | Self::RateLimit | Self::IdleTimeout | Self::MaxLifetime => Cause::Limit,
             Self::Expired => Cause::Expired,
@@ -299,6 +302,7 @@ mod tests {
         let event = EventId::next();
         for reason in [
             CloseReason::Draining,
+            CloseReason::Replaced,
             CloseReason::ListenerStopped,
             CloseReason::Protocol("a rule of some section"),
             CloseReason::NotUtf8,

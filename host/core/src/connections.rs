@@ -46,6 +46,13 @@ pub trait Connections: Debug + Send + Sync {
     /// [`SendError::Unknown`] or [`SendError::NotOpen`].
     fn close(&self, connection: ConnectionId, frame: CloseFrame) -> Result<(), SendError>;
 
+    /// Closes a connection because its plugin has another version, and it cannot go on with that.
+    ///
+    /// # Errors
+    ///
+    /// [`SendError::Unknown`] or [`SendError::NotOpen`].
+    fn replace(&self, connection: ConnectionId) -> Result<(), SendError>;
+
     /// Who the connection belongs to.
     fn principal_of(&self, connection: ConnectionId) -> Option<Arc<Principal>>;
 

@@ -6,20 +6,38 @@ use crate::{
     failure::Failure,
     guests::Lost,
     instance::{Linked, Sandbox},
+    loaded::Loaded,
     meter::{Place, TimedOut, timed},
     metrics::{AuthOutcome, Hook, Outcome},
     pace::Pace,
-    plugin::Loaded,
     state::Scope,
+    swap::{self, Follower},
 };
-use socklet_core::{Authenticator, BoxFuture, CallError, DeathKind, UpgradeRequest, Verdict};
-use std::{fmt, sync::Arc, task::Poll, time::Instant};
+use socklet_core::{Authenticator, BoxFuture, CallError, DeathKind, RouteName, TenantName, UpgradeRequest, Verdict};
+use std::{
+    fmt,
+    sync::{Arc, PoisonError, RwLock},
+    task::Poll,
+    time::Instant,
+};
 
 /// One authenticator on one route.
-pub(crate) struct PluginAuthenticator(Arc<Inner>);
+pub(crate) struct PluginAuthenticator {
+    tenant: TenantName,
+    route: RouteName,
+    // A std lock: held for a clone and never across an await.
+    judges: RwLock<Judges>,
+}
 
-struct Inner {
-    plugin: Arc<Loaded>,
+struct Judges {
+    current: Arc<Judge>,
+    /// What the current one took the place of.
+    before: Option<Arc<Judge>>,
+}
+
+/// One version of it.
+pub(crate) struct Judge {
+    loaded: Arc<Loaded>,
     linked: Arc<Linked<GuestIndices>>,
     scope: Arc<Scope>,
     pace: Pace,
@@ -28,17 +46,31 @@ struct Inner {
 // === impl PluginAuthenticator ===
 
 impl PluginAuthenticator {
-    pub(crate) fn new(plugin: Arc<Loaded>, linked: Arc<Linked<GuestIndices>>, scope: Arc<Scope>) -> Self {
-        Self(Arc::new(Inner { plugin, linked, scope, pace: Pace::default() }))
+    /// None when the plugin is not an authenticator.
+    pub(crate) fn new(loaded: &Arc<Loaded>, tenant: &TenantName, route: &RouteName) -> Option<Arc<Self>> {
+        let judges = Judges { current: loaded.judge(tenant, route)?, before: None };
+        Some(Arc::new(Self { tenant: tenant.clone(), route: route.clone(), judges: RwLock::new(judges) }))
+    }
+
+    /// Who judges now; and where that is new, who judges where it fails.
+    fn judges(&self) -> (Arc<Judge>, Option<Arc<Judge>>) {
+        let judges = self.judges.read().unwrap_or_else(PoisonError::into_inner);
+        let on_trial = !judges.current.loaded.trial().is_over();
+        (judges.current.clone(), judges.before.clone().filter(|_| on_trial))
     }
 }
 
 impl Authenticator for PluginAuthenticator {
     fn authenticate(&self, request: Arc<UpgradeRequest>) -> BoxFuture<Result<Verdict, CallError>> {
-        let inner = self.0.clone();
+        let (judge, before) = self.judges();
         Box::pin(async move {
-            let verdict = inner.clone().judge(request).await;
-            inner.scope.metrics.authenticated(match &verdict {
+            let metrics = judge.scope.metrics.clone();
+            let verdict = match (judge.judge(request.clone()).await, before) {
+                // Nothing of it was seen: the one before answers.
+                (Err(CallError::Died { .. }), Some(before)) => before.judge(request).await,
+                (verdict, _) => verdict,
+            };
+            metrics.authenticated(match &verdict {
                 Ok(Verdict::Grant(_)) => AuthOutcome::Grant,
                 Ok(Verdict::Abstain) => AuthOutcome::Abstain,
                 Ok(Verdict::Deny(_)) => AuthOutcome::Deny,
@@ -49,17 +81,35 @@ impl Authenticator for PluginAuthenticator {
     }
 }
 
-impl fmt::Debug for PluginAuthenticator {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("PluginAuthenticator").field("scope", &self.0.scope).finish_non_exhaustive()
+impl Follower for PluginAuthenticator {
+    fn follow(self: Arc<Self>, loaded: &Arc<Loaded>) {
+        let Some(judge) = loaded.judge(&self.tenant, &self.route) else {
+            return; // a plugin stays of its kind
+        };
+        let mut judges = self.judges.write().unwrap_or_else(PoisonError::into_inner);
+        let before = std::mem::replace(&mut judges.current, judge);
+        judges.before = Some(before);
     }
 }
 
-// === impl Inner ===
+impl fmt::Debug for PluginAuthenticator {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PluginAuthenticator")
+            .field("tenant", &self.tenant)
+            .field("route", &self.route)
+            .finish_non_exhaustive()
+    }
+}
 
-impl Inner {
+// === impl Judge ===
+
+impl Judge {
+    pub(crate) fn new(loaded: Arc<Loaded>, linked: Arc<Linked<GuestIndices>>, scope: Arc<Scope>) -> Arc<Self> {
+        Arc::new(Self { loaded, linked, scope, pace: Pace::default() })
+    }
+
     async fn judge(self: Arc<Self>, request: Arc<UpgradeRequest>) -> Result<Verdict, CallError> {
-        let guests = self.plugin.guests();
+        let guests = self.loaded.guests();
         let slot = match self.linked.slots().try_passing() {
             Some(slot) => slot,
             None => tokio::select! {
@@ -133,6 +183,11 @@ impl Inner {
                 let cpu = if at_once { duration } else { account.used() };
                 self.scope.metrics.called(Hook::Authenticate, outcome, duration, cpu);
             }
+        }
+        match &checked {
+            Ok(_) => self.loaded.trial().passed(),
+            Err(Failure::Died(..)) if self.loaded.trial().died() => swap::fail(&self.loaded),
+            Err(_) => {}
         }
         checked.map_err(|failure| failure.report(&self.scope, Hook::Authenticate))
     }

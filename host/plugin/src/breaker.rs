@@ -120,6 +120,16 @@ impl Breaker {
         Some(state.rest)
     }
 
+    /// There is a new version: what the old one did does not count any more.
+    pub(crate) fn reset(&self) {
+        let mut state = self.state();
+        if state.phase != Phase::Closed {
+            self.open.dec();
+        }
+        *state = State { phase: Phase::Closed, deaths: VecDeque::new(), rest: FIRST_REST };
+        self.closed.store(true, Relaxed);
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().expect("a look does not panic")
     }

@@ -24,7 +24,7 @@ pub struct EngineConfig {
 }
 
 /// One plugin.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PluginConfig {
     /// Its name in logs.
     pub name: PluginName,
@@ -49,6 +49,18 @@ pub struct PluginConfig {
     pub recycle_memory: Option<usize>,
     /// Bytes that an instance may save when it goes to sleep. One that has more stays awake.
     pub saved_state_max: usize,
+    /// What becomes of connections that cannot move to a new version.
+    pub on_swap: OnSwap,
+}
+
+/// What becomes of the connections of an old version whose instances can neither be saved nor are stateless.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OnSwap {
+    /// The old version serves them to their end.
+    #[default]
+    Keep,
+    /// They are closed with 1012, a hundred at a time.
+    Close,
 }
 
 /// How a behavior's instances serve a route.
@@ -111,6 +123,15 @@ impl EngineConfig {
             guest_threads: cores,
             time: None,
         }
+    }
+}
+
+// === impl PluginConfig ===
+
+impl PluginConfig {
+    /// Whether a component has the same to live with under both.
+    pub(crate) fn is_same_but_for_source(&self, other: &Self) -> bool {
+        *self == Self { source: self.source.clone(), digest: self.digest.clone(), ..other.clone() }
     }
 }
 

@@ -7,6 +7,7 @@ use crate::{
     metrics::Hook,
     rest::{Awake, Rest},
     serving::Serving,
+    version::Version,
 };
 use socklet_core::CallError;
 use std::{
@@ -28,13 +29,14 @@ const SOON: Duration = Duration::from_millis(10);
 
 /// Does what is on the agenda until the route is gone.
 pub(crate) async fn keep(serving: Weak<Serving>, agenda: Arc<Agenda>) {
-    let Some(mut pressure) = serving.upgrade().map(|serving| serving.linked().slots().pressure()) else { return };
     let saving = Arc::new(Semaphore::new(SAVING));
     loop {
-        let next = {
+        let (next, mut pressure) = {
             let Some(serving) = serving.upgrade() else { return };
-            pressure.mark_unchanged();
-            let pressed = serving.linked().slots().pressed();
+            let version = serving.current();
+            let slots = version.linked().slots();
+            let pressure = slots.pressure();
+            let pressed = slots.pressed();
             let wanted = if pressed > 0 { pressed + LOOKS } else { 0 };
             let due = agenda.take_due(Instant::now(), wanted);
             for (timers, name, appointment) in due.timers {
@@ -48,10 +50,11 @@ pub(crate) async fn keep(serving: Weak<Serving>, agenda: Arc<Agenda>) {
                 room += usize::from(look(cell, appointment, room < pressed, &saving));
             }
             // Those that were looked at may have been busy: where somebody waits, others are tried soon.
-            match serving.linked().slots().pressed() {
+            let next = match slots.pressed() {
                 waiting if waiting > 0 && looked => due.next.into_iter().chain([Instant::now() + SOON]).min(),
                 _ => due.next,
-            }
+            };
+            (next, pressure)
         };
         tokio::select! {
             () = agenda.changed() => {}
@@ -85,7 +88,7 @@ fn look(cell: Arc<Cell>, appointment: Appointment, at_once: bool, saving: &Arc<S
             let serving = cell.serving.clone();
             serving.guests().keep(async move {
                 // Behind those who wait already, before those who come.
-                if let Ok(turn) = cell.turn(Hook::Save).await {
+                if let Ok(turn) = cell.turn_as_it_is(Hook::Save).await {
                     sleep(cell, turn, permit);
                 }
             });
@@ -96,14 +99,15 @@ fn look(cell: Arc<Cell>, appointment: Appointment, at_once: bool, saving: &Arc<S
 }
 
 fn sleep(cell: Arc<Cell>, turn: Turn, permit: OwnedSemaphorePermit) {
+    let version = turn.version().clone();
     match turn.sleep() {
-        None => renewed(&cell),
-        Some(Started::Done(outcome)) => saved(&cell, outcome),
+        None => renewed(&cell, &version),
+        Some(Started::Done(outcome)) => saved(&cell, &version, outcome),
         Some(Started::Moved(moved)) => {
             let serving = cell.serving.clone();
             serving.guests().keep(async move {
                 let outcome = moved.await.unwrap_or_else(|Lost| Err(cell.lost()));
-                saved(&cell, outcome);
+                saved(&cell, &version, outcome);
                 drop(permit);
             });
         }
@@ -111,35 +115,34 @@ fn sleep(cell: Arc<Cell>, turn: Turn, permit: OwnedSemaphorePermit) {
 }
 
 /// Remembers and tells that an instance cannot sleep. One that died in the attempt has told so.
-fn saved(cell: &Cell, outcome: Result<Rest, CallError>) {
-    let serving = &cell.serving;
+fn saved(cell: &Cell, version: &Version, outcome: Result<Rest, CallError>) {
     match outcome {
-        Ok(Rest::Asleep) => renewed(cell),
+        Ok(Rest::Asleep) => renewed(cell, version),
         Ok(Rest::Awake { why, first }) => {
-            serving.scope().metrics.stayed_awake(why.as_str());
+            version.scope().metrics.stayed_awake(why.as_str());
             if first {
-                tell(serving, &why);
+                tell(version, &why);
             }
         }
         Err(_) => {}
     }
 }
 
-fn renewed(cell: &Cell) {
+fn renewed(cell: &Cell, version: &Version) {
     if let Some(worn) = cell.renewed() {
-        cell.serving.scope().metrics.recycled(worn.as_str());
+        version.scope().metrics.recycled(worn.as_str());
     }
 }
 
-fn tell(serving: &Serving, awake: &Awake) {
-    let scope = serving.scope();
+fn tell(version: &Version, awake: &Awake) {
+    let scope = version.scope();
     let (tenant, route, plugin) = (&scope.tenant, &scope.route, &scope.plugin);
     match awake {
         Awake::Refused(reason) => {
             info!(%tenant, %route, %plugin, reason, "instance stays awake, its plugin cannot save");
         }
         Awake::TooLarge(bytes) => {
-            let max = serving.rules().state_max;
+            let max = version.rules().state_max;
             info!(%tenant, %route, %plugin, bytes, max, "instance stays awake, what it saves is too large");
         }
     }

@@ -36,6 +36,8 @@ pub(crate) struct Account {
     slow: AtomicBool,
     /// The guest asked for more memory than it may have.
     refused: AtomicBool,
+    /// The guest has done something that others can see.
+    acted: AtomicBool,
 }
 
 /// The budgets of one call.
@@ -120,6 +122,11 @@ impl Account {
         self.refused.load(Relaxed)
     }
 
+    /// Whether the guest has done something that others can see.
+    pub(crate) fn has_acted(&self) -> bool {
+        self.acted.load(Relaxed)
+    }
+
     pub(crate) fn refuse(&self) {
         self.refused.store(true, Relaxed);
     }
@@ -128,6 +135,7 @@ impl Account {
         self.used.store(0, Relaxed);
         self.slow.store(false, Relaxed);
         self.refused.store(false, Relaxed);
+        self.acted.store(false, Relaxed);
         self.since.store(0, Relaxed);
         self.seen.store(0, Relaxed);
     }
@@ -206,6 +214,12 @@ impl Meter {
             None => return Err(Exceeded(DeathKind::HostCalls, "too many host calls in one call").into()),
         }
         Ok(())
+    }
+
+    /// As [`Meter::host_call`], for what others can see: a message, a subscription, a timer.
+    pub(crate) fn act(&mut self) -> wasmtime::Result<()> {
+        self.account.acted.store(true, Relaxed);
+        self.host_call()
     }
 
     /// Whether so many bytes fit into the budget of what may be queued.

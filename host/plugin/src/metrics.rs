@@ -26,8 +26,10 @@ pub(crate) enum Hook {
     Message,
     Close,
     Timer,
-    /// `save`. `load` is part of the call that wakes an instance.
+    /// `save`.
     Save,
+    /// `load`, where an instance moves to another version. Elsewhere it is part of the call that wakes the instance.
+    Load,
 }
 
 /// How a call ended.
@@ -67,6 +69,7 @@ struct Inner {
     hibernations: Family<Hibernation, Counter>,
     recycled: Family<Trap, Counter>,
     breakers: Gauge,
+    swaps: Family<Swap, Counter>,
     traps: Family<Trap, Counter>,
     auth: Family<Auth, Counter>,
 }
@@ -120,6 +123,11 @@ struct Hibernation {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Swap {
+    outcome: Word,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Auth {
     outcome: Word,
 }
@@ -147,6 +155,7 @@ impl Metrics {
             hibernations: Family::default(),
             recycled: Family::default(),
             breakers: Gauge::default(),
+            swaps: Family::default(),
             memory: Gauge::default(),
             traps: Family::default(),
             auth: Family::default(),
@@ -180,6 +189,7 @@ impl Metrics {
             "Routes that refuse new connections because their instances keep dying",
             inner.breakers.clone(),
         );
+        registry.register("plugin_swaps", "Changes of a plugin's version", inner.swaps.clone());
         registry.register("plugin_traps", "Instances that died in a call", inner.traps.clone());
         registry.register("auth", "Answers of authenticators", inner.auth.clone());
         Self(Arc::new(inner))
@@ -229,6 +239,11 @@ impl Metrics {
     /// An instance could not be put to sleep.
     pub(crate) fn stayed_awake(&self, outcome: &'static str) {
         self.0.hibernations.get_or_create(&Hibernation { outcome: Word(outcome) }).inc();
+    }
+
+    /// A plugin has another version, or was to have one.
+    pub(crate) fn swapped(&self, outcome: &'static str) {
+        self.0.swaps.get_or_create(&Swap { outcome: Word(outcome) }).inc();
     }
 
     pub(crate) fn breakers(&self) -> &Gauge {
@@ -310,7 +325,7 @@ impl Call {
 // === impl Hook ===
 
 impl Hook {
-    pub(crate) const ALL: [Self; 8] = [
+    pub(crate) const ALL: [Self; 9] = [
         Self::Authenticate,
         Self::Upgrade,
         Self::Open,
@@ -319,6 +334,7 @@ impl Hook {
         Self::Close,
         Self::Timer,
         Self::Save,
+        Self::Load,
     ];
 
     /// The function's name in the contract.
@@ -332,6 +348,7 @@ impl Hook {
             Self::Close => "on-close",
             Self::Timer => "on-timer",
             Self::Save => "save",
+            Self::Load => "load",
         }
     }
 }

@@ -3,30 +3,23 @@
 use crate::{
     auth::PluginAuthenticator,
     cache::Cache,
-    config::{CallLimits, EngineConfig, PluginConfig, RouteInstances},
+    config::{EngineConfig, PluginConfig, RouteInstances},
     contract::Kind,
     engine::Engines,
     error::{EngineError, LoadError, WrongKind},
     guests::Guests,
-    host::log::{GuestLog, clean},
-    instance::{BehaviorIndices, Indices, Linked},
-    load::{AnyLinked, Prepared, prepare},
-    meter::{Place, TimedOut, timed},
+    load::prepare,
+    loaded::Loaded,
+    meter::Place,
     metrics::Metrics,
-    policy::InstancePolicy,
-    rest::Rules,
     serving::{PluginBehavior, Serving},
-    state::Scope,
+    swap::{self, Line, NothingBefore, VersionStatus},
+    trial::Trial,
 };
 use prometheus_client::registry::Registry;
 use socklet_core::{Authenticator, Behavior, Connections, PluginName, RouteName, TenantName};
-use std::{
-    fmt,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{fmt, sync::Arc};
 use tokio::sync::Semaphore;
-use wasmtime_wasi_config::WasiConfigVariables;
 
 /// Components that are read and compiled at the same time; each may take hundreds of megabytes meanwhile.
 const LOADS: usize = 2;
@@ -35,9 +28,23 @@ const LOADS: usize = 2;
 #[derive(Clone)]
 pub struct Plugins(Arc<Inner>);
 
-/// A loaded plugin. Cheap to clone.
-#[derive(Clone, Debug)]
-pub struct Plugin(Arc<Loaded>);
+/// A loaded plugin, with all its versions. Cheap to clone.
+#[derive(Clone)]
+pub struct Plugin {
+    name: PluginName,
+    kind: Kind,
+    line: Arc<Line>,
+    plugins: Plugins,
+}
+
+/// What came of a swap.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Swapped {
+    /// There is a new version. It serves new connections from now on; the others move to it as they can.
+    To(VersionStatus),
+    /// The component and its configuration are what they were: nothing was done.
+    Unchanged,
+}
 
 struct Inner {
     engines: Engines,
@@ -45,23 +52,6 @@ struct Inner {
     cache: Cache,
     metrics: Metrics,
     loads: Semaphore,
-}
-
-/// What a plugin is on whichever route.
-pub(crate) struct Loaded {
-    name: PluginName,
-    digest: String,
-    linked: AnyLinked,
-    fleeting: Option<Arc<Linked<BehaviorIndices>>>,
-    settings: Arc<WasiConfigVariables>,
-    limits: CallLimits,
-    credentials: bool,
-    stateless: bool,
-    saved_state_max: usize,
-    recycle_calls: Option<u64>,
-    recycle_memory: usize,
-    metrics: Metrics,
-    guests: Arc<Guests>,
 }
 
 // === impl Plugins ===
@@ -87,6 +77,12 @@ impl Plugins {
     ///
     /// See [`LoadError`]; each says what to do.
     pub async fn load(&self, config: PluginConfig) -> Result<Plugin, LoadError> {
+        let first = self.load_version(config, 1, Trial::none()).await?;
+        let (name, kind) = (first.name().clone(), first.kind());
+        Ok(Plugin { name, kind, line: Line::new(first), plugins: self.clone() })
+    }
+
+    async fn load_version(&self, config: PluginConfig, number: u32, trial: Trial) -> Result<Arc<Loaded>, LoadError> {
         let inner = self.0.clone();
         let lost = |_| LoadError::Host("the host is going down, or its code panicked".into());
         let _permit = self.0.loads.acquire().await.expect("never closed");
@@ -99,26 +95,10 @@ impl Plugins {
             })
             .await
             .map_err(lost)??;
-        let Prepared { linked, fleeting, inspection } = prepared;
-        let memory_max = config.limits.memory_max;
-        let loaded = Arc::new(Loaded {
-            name: config.name,
-            digest: inspection.digest,
-            linked,
-            fleeting,
-            settings: Arc::new(config.settings.into_iter().collect()),
-            limits: config.limits,
-            credentials: config.grants.credentials,
-            stateless: config.stateless,
-            saved_state_max: config.saved_state_max,
-            recycle_calls: config.recycle_calls,
-            recycle_memory: config.recycle_memory.unwrap_or(memory_max / 4 * 3),
-            metrics: self.0.metrics.clone(),
-            guests: self.0.guests.clone(),
-        });
-        let trial = Box::pin(loaded.clone().try_start());
-        self.0.guests.run(Place::Guests, trial).await.map_err(lost)??;
-        Ok(Plugin(loaded))
+        let (metrics, guests) = (self.0.metrics.clone(), self.0.guests.clone());
+        let loaded = Arc::new(Loaded::new(number, trial, config, prepared, metrics, guests));
+        self.0.guests.run(Place::Guests, Box::pin(loaded.clone().try_start())).await.map_err(lost)??;
+        Ok(loaded)
     }
 }
 
@@ -133,17 +113,17 @@ impl fmt::Debug for Plugins {
 impl Plugin {
     /// What it is for.
     pub fn kind(&self) -> Kind {
-        self.0.kind()
+        self.kind
     }
 
     /// Its configured name.
     pub fn name(&self) -> &PluginName {
-        &self.0.name
+        &self.name
     }
 
-    /// `sha256:` and 64 hex digits.
-    pub fn digest(&self) -> &str {
-        &self.0.digest
+    /// `sha256:` and 64 hex digits of the current version.
+    pub fn digest(&self) -> String {
+        self.line.current().digest().to_owned()
     }
 
     /// The plugin as an authenticator of a route.
@@ -152,12 +132,9 @@ impl Plugin {
     ///
     /// When it is a behavior.
     pub fn authenticator(&self, tenant: &TenantName, route: &RouteName) -> Result<Arc<dyn Authenticator>, WrongKind> {
-        match &self.0.linked {
-            AnyLinked::Authenticator(linked) => {
-                let scope = self.0.scope(tenant, route, None);
-                Ok(Arc::new(PluginAuthenticator::new(self.0.clone(), linked.clone(), scope)))
-            }
-            AnyLinked::Behavior(_) => Err(WrongKind { actual: Kind::Behavior, wanted: Kind::Authenticator }),
+        match self.line.employ(|loaded| PluginAuthenticator::new(loaded, tenant, route)) {
+            Some(authenticator) => Ok(authenticator),
+            None => Err(WrongKind { actual: self.kind, wanted: Kind::Authenticator }),
         }
     }
 
@@ -173,97 +150,60 @@ impl Plugin {
         instances: RouteInstances,
         connections: Arc<dyn Connections>,
     ) -> Result<Arc<dyn Behavior>, WrongKind> {
-        match &self.0.linked {
-            AnyLinked::Behavior(linked) => {
-                let scope = self.0.scope(tenant, route, Some(connections));
-                let rules = Rules {
-                    after: instances.hibernate_after,
-                    stateless: self.0.stateless,
-                    state_max: self.0.saved_state_max,
-                    calls_max: self.0.recycle_calls,
-                    memory_mark: self.0.recycle_memory,
-                };
-                let fleeting = self.0.fleeting.as_ref().filter(|_| instances.policy == InstancePolicy::Event);
-                let linked = fleeting.unwrap_or(linked).clone();
-                let serving =
-                    Serving::new(self.0.clone(), linked, scope, instances.policy, rules, instances.max_deaths);
-                Ok(Arc::new(PluginBehavior(serving)))
-            }
-            AnyLinked::Authenticator(_) => Err(WrongKind { actual: Kind::Authenticator, wanted: Kind::Behavior }),
+        match self.line.employ(|loaded| Serving::new(loaded, tenant, route, instances, connections)) {
+            Some(serving) => Ok(Arc::new(PluginBehavior(serving))),
+            None => Err(WrongKind { actual: self.kind, wanted: Kind::Behavior }),
         }
+    }
+
+    /// Loads a new version and has it take over: requests and new connections get it at once, and instances of the old one are
+    /// replaced between their calls by instances that load what those saved; no connection is closed for it. Instances that cannot
+    /// save serve their connections to their end, or not, see [`PluginConfig::on_swap`].
+    ///
+    /// A version that kills its instances in its first calls gives way to the one before it by itself.
+    ///
+    /// # Errors
+    ///
+    /// See [`LoadError`]: the old version goes on then.
+    pub async fn swap(&self, config: PluginConfig) -> Result<Swapped, LoadError> {
+        let _swapping = self.line.swapping.lock().await;
+        let swapped = self.load_next(config).await;
+        if swapped.is_err() {
+            self.plugins.0.metrics.swapped("refused");
+        }
+        swapped
+    }
+
+    async fn load_next(&self, config: PluginConfig) -> Result<Swapped, LoadError> {
+        let loaded = self.plugins.load_version(config, self.line.next_number(), Trial::new()).await?;
+        if loaded.kind() != self.kind {
+            return Err(LoadError::Misfit(vec![swap::other_kind(self.kind, loaded.kind())]));
+        }
+        if loaded.is_same(&self.line.current()) {
+            return Ok(Swapped::Unchanged);
+        }
+        let status = swap::status(&loaded);
+        self.line.advance(loaded);
+        Ok(Swapped::To(status))
+    }
+
+    /// Has the version before the current one take over again, in the same way. Rolling back twice comes back to where it began.
+    ///
+    /// # Errors
+    ///
+    /// When there is none.
+    pub fn roll_back(&self) -> Result<VersionStatus, NothingBefore> {
+        self.line.roll_back().map(|loaded| swap::status(&loaded))
+    }
+
+    /// The versions that are in use or can be brought back, the newest first.
+    pub fn versions(&self) -> Vec<VersionStatus> {
+        self.line.versions()
     }
 }
 
-// === impl Loaded ===
-
-impl Loaded {
-    fn kind(&self) -> Kind {
-        match self.linked {
-            AnyLinked::Authenticator(_) => Kind::Authenticator,
-            AnyLinked::Behavior(_) => Kind::Behavior,
-        }
-    }
-
-    pub(crate) fn guests(&self) -> &Guests {
-        &self.guests
-    }
-
-    pub(crate) fn credentials(&self) -> bool {
-        self.credentials
-    }
-
-    fn scope(&self, tenant: &TenantName, route: &RouteName, connections: Option<Arc<dyn Connections>>) -> Arc<Scope> {
-        let (timeout, wait) = match self.kind() {
-            Kind::Authenticator => (Duration::from_secs(2), Duration::from_secs(5)),
-            Kind::Behavior => (Duration::from_millis(100), Duration::from_secs(30)),
-        };
-        Arc::new(Scope {
-            tenant: tenant.clone(),
-            route: route.clone(),
-            plugin: self.name.clone(),
-            log: Arc::new(GuestLog::new(tenant.clone(), route.clone(), self.name.clone())),
-            settings: self.settings.clone(),
-            limits: self.limits.clone(),
-            timeout: self.limits.timeout.unwrap_or(timeout),
-            wait: self.limits.wait.unwrap_or(wait),
-            connections,
-            metrics: self.metrics.clone(),
-        })
-    }
-
-    /// Instantiates the component once, under its limits, and drops it again.
-    async fn try_start(self: Arc<Self>) -> Result<(), LoadError> {
-        let (tenant, route) = ("-".parse().expect("a valid name"), "-".parse().expect("a valid name"));
-        let scope = self.scope(&tenant, &route, None);
-        match &self.linked {
-            AnyLinked::Authenticator(linked) => try_linked(linked, &scope).await,
-            AnyLinked::Behavior(linked) => {
-                try_linked(linked, &scope).await?;
-                match &self.fleeting {
-                    Some(fleeting) => try_linked(fleeting, &scope).await,
-                    None => Ok(()),
-                }
-            }
-        }
-    }
-}
-
-impl fmt::Debug for Loaded {
+impl fmt::Debug for Plugin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // Settings carry secrets.
-        f.debug_struct("Plugin").field("name", &self.name).field("digest", &self.digest).finish_non_exhaustive()
-    }
-}
-
-async fn try_linked<I: Indices>(linked: &Linked<I>, scope: &Arc<Scope>) -> Result<(), LoadError> {
-    // What a guest says when it dies is the guest's text.
-    let failed = |error: wasmtime::Error| LoadError::Start(clean(&format!("{error:#}")).into_owned());
-    let busy = |_| LoadError::Host("no instance was free to try it out".into());
-    let slot = tokio::time::timeout(scope.wait, linked.slots().passing()).await.map_err(busy)?;
-    let sandbox = linked.sandbox(scope, slot, None).map_err(failed)?;
-    let account = sandbox.account();
-    match timed(&account, Place::Guests, Instant::now(), scope.wait, || linked.instantiate(sandbox)).await {
-        Ok(started) => started.map(drop).map_err(failed),
-        Err(TimedOut) => Err(LoadError::Start("it waited for too long".into())),
+        f.debug_struct("Plugin").field("name", &self.name).field("kind", &self.kind).finish_non_exhaustive()
     }
 }

@@ -1,7 +1,7 @@
 //! What instances that sleep leave behind, and why others stay awake.
 
-use crate::metrics::Metrics;
-use std::time::Duration;
+use crate::state::Scope;
+use std::{sync::Arc, time::Duration};
 use tokio::time::Instant;
 
 /// An instance that could not be put to sleep is left alone for so long at most.
@@ -27,6 +27,8 @@ pub(crate) struct Rules {
 pub(crate) enum Worn {
     Calls,
     Memory,
+    /// There is a new version.
+    Outdated,
 }
 
 /// What an instance left. Counted for as long as it is kept.
@@ -63,7 +65,7 @@ pub(crate) struct Insomnia {
 }
 
 struct Counted {
-    metrics: Metrics,
+    scope: Arc<Scope>,
     bytes: usize,
 }
 
@@ -76,11 +78,12 @@ impl Saved {
     }
 
     /// What an instance that sleeps from now on has left; none of a stateless one.
-    pub(crate) fn new(state: Option<Vec<u8>>, metrics: &Metrics) -> Self {
+    pub(crate) fn new(state: Option<Vec<u8>>, scope: &Arc<Scope>) -> Self {
         let state = state.map(Vec::into_boxed_slice);
         let bytes = state.as_ref().map_or(0, |state| state.len());
-        metrics.slept(bytes as i64);
-        Self { state, _counted: Some(Counted { metrics: metrics.clone(), bytes }) }
+        scope.metrics.slept(bytes as i64);
+        scope.census.slept();
+        Self { state, _counted: Some(Counted { scope: scope.clone(), bytes }) }
     }
 
     /// What is to be loaded, if anything.
@@ -91,7 +94,8 @@ impl Saved {
 
 impl Drop for Counted {
     fn drop(&mut self) {
-        self.metrics.woke(self.bytes as i64);
+        self.scope.metrics.woke(self.bytes as i64);
+        self.scope.census.woke();
     }
 }
 
@@ -103,6 +107,7 @@ impl Worn {
         match self {
             Self::Calls => "calls",
             Self::Memory => "memory",
+            Self::Outdated => "version",
         }
     }
 }

@@ -4,22 +4,30 @@ use crate::{
     agenda::{Agenda, Appointment},
     breaker::Breaker,
     cell::{Cell, Cells, NoTurn, Turn},
-    config::DeathRate,
+    config::RouteInstances,
     failure::Failure,
     guests::{Guests, Lost, Started},
-    instance::{BehaviorIndices, BehaviorInstance, Linked},
+    instance::BehaviorInstance,
     keeper,
+    loaded::Loaded,
     metrics::Hook,
-    pace::Pace,
-    plugin::Loaded,
     policy::{InstancePolicy, Key},
-    rest::{Awake, Rules, Saved},
+    roster::{self, Roster},
     session::PluginSession,
-    slots::Slot,
-    state::Scope,
+    swap::Follower,
+    version::Version,
 };
-use socklet_core::{Behavior, BoxFuture, CallError, Principal, UpgradeRequest, Upgraded};
-use std::{fmt, sync::Arc};
+use socklet_core::{
+    Acceptance, Behavior, BoxFuture, CallError, Connections, Principal, Response, RouteName, TenantName,
+    UpgradeRequest, Upgraded,
+};
+use std::{
+    fmt,
+    sync::{
+        Arc, PoisonError, RwLock,
+        atomic::{AtomicU32, Ordering::SeqCst},
+    },
+};
 use tokio::time::Instant;
 use tracing::warn;
 
@@ -28,13 +36,17 @@ const ATTEMPTS: usize = 3;
 
 /// One behavior on one route.
 pub(crate) struct Serving {
-    plugin: Arc<Loaded>,
-    linked: Arc<Linked<BehaviorIndices>>,
-    scope: Arc<Scope>,
-    policy: InstancePolicy,
-    rules: Rules,
+    tenant: TenantName,
+    route: RouteName,
+    connections: Arc<dyn Connections>,
+    instances: RouteInstances,
+    guests: Arc<Guests>,
+    // A std lock: held for a clone and never across an await.
+    versions: RwLock<Versions>,
+    /// That of the current version, for those who only want to know whether it is theirs.
+    number: AtomicU32,
     cells: Cells,
-    pace: Pace,
+    roster: Roster,
     agenda: Arc<Agenda>,
     breaker: Breaker,
 }
@@ -42,6 +54,15 @@ pub(crate) struct Serving {
 /// The handle that the server has.
 #[derive(Debug)]
 pub(crate) struct PluginBehavior(pub(crate) Arc<Serving>);
+
+struct Versions {
+    current: Arc<Version>,
+    /// What the current one took the place of.
+    before: Option<Arc<Version>>,
+}
+
+/// The guest's own answer to a request, and the cell that gave it.
+type Answered = (Arc<Cell>, Result<Acceptance, Response>);
 
 // === impl PluginBehavior ===
 
@@ -58,17 +79,30 @@ impl Behavior for PluginBehavior {
 // === impl Serving ===
 
 impl Serving {
+    /// None when the plugin is not a behavior.
     pub(crate) fn new(
-        plugin: Arc<Loaded>,
-        linked: Arc<Linked<BehaviorIndices>>,
-        scope: Arc<Scope>,
-        policy: InstancePolicy,
-        rules: Rules,
-        max_deaths: Option<DeathRate>,
-    ) -> Arc<Self> {
-        let breaker = Breaker::new(max_deaths, scope.metrics.breakers().clone());
-        let (cells, pace, agenda) = Default::default();
-        Arc::new(Self { plugin, linked, scope, policy, rules, cells, pace, agenda, breaker })
+        loaded: &Arc<Loaded>,
+        tenant: &TenantName,
+        route: &RouteName,
+        instances: RouteInstances,
+        connections: Arc<dyn Connections>,
+    ) -> Option<Arc<Self>> {
+        let current = loaded.version(tenant, route, &instances, &connections)?;
+        let breaker = Breaker::new(instances.max_deaths, current.scope().metrics.breakers().clone());
+        let (cells, roster, agenda) = Default::default();
+        Some(Arc::new(Self {
+            tenant: tenant.clone(),
+            route: route.clone(),
+            connections,
+            instances,
+            guests: loaded.guests().clone(),
+            number: AtomicU32::new(current.number()),
+            versions: RwLock::new(Versions { current, before: None }),
+            cells,
+            roster,
+            agenda,
+            breaker,
+        }))
     }
 
     async fn upgrade(
@@ -76,24 +110,47 @@ impl Serving {
         request: Arc<UpgradeRequest>,
         principal: Option<Arc<Principal>>,
     ) -> Result<Upgraded, CallError> {
-        if let Err(retry_after) = self.breaker.admit(self.guests().now()) {
+        if let Err(retry_after) = self.breaker.admit(self.guests.now()) {
             return Err(CallError::Resting { retry_after });
         }
         let connection = request.connection;
-        let key = self.key(&request)?;
-        let (cell, turn) = self.turn(key).await?;
-        let credentials = self.plugin.credentials();
-        let work = move |mut instance: Box<BehaviorInstance>| async move {
-            let answer = instance.on_upgrade(&request, principal.as_deref(), credentials).await;
-            (instance, answer)
-        };
-        let answer = match turn.start(work, Cell::after_upgrade, Result::is_err) {
-            Started::Done(answer) => answer,
-            Started::Moved(moved) => moved.await.unwrap_or_else(|Lost| Err(cell.lost())),
-        };
-        match answer? {
-            Ok(acceptance) => Ok(Upgraded::Accepted(acceptance, Box::new(PluginSession::new(cell, connection)))),
+        let (cell, answer) = self.ask(&request, principal.as_ref()).await?;
+        match answer {
+            Ok(acceptance) => {
+                let session = PluginSession::new(cell.clone(), connection);
+                // Whoever told all the others may not have seen this one.
+                cell.catch_up();
+                Ok(Upgraded::Accepted(acceptance, Box::new(session)))
+            }
             Err(response) => Ok(Upgraded::Answered(response)),
+        }
+    }
+
+    async fn ask(
+        self: &Arc<Self>,
+        request: &Arc<UpgradeRequest>,
+        principal: Option<&Arc<Principal>>,
+    ) -> Result<Answered, CallError> {
+        let key = self.key(request)?;
+        let (cell, mut turn) = self.turn(key).await?;
+        loop {
+            let goes_back = turn.may_go_back();
+            let (request, principal, credentials) =
+                (request.clone(), principal.cloned(), turn.version().loaded().credentials());
+            let work = move |mut instance: Box<BehaviorInstance>| async move {
+                let answer = instance.on_upgrade(&request, principal.as_deref(), credentials).await;
+                (instance, answer)
+            };
+            let answer = match turn.start(work, Cell::after_upgrade, Result::is_err) {
+                Started::Done(answer) => answer,
+                Started::Moved(moved) => moved.await.unwrap_or_else(|Lost| Err(cell.lost())),
+            };
+            match answer {
+                Err(_) if goes_back && cell.death().is_none() => {
+                    turn = cell.turn(Hook::Upgrade).await.map_err(NoTurn::error)?;
+                }
+                answer => return answer.map(|answer| (cell, answer)),
+            }
         }
     }
 
@@ -101,70 +158,67 @@ impl Serving {
     async fn turn(self: &Arc<Self>, key: Option<Key>) -> Result<(Arc<Cell>, Turn), CallError> {
         let mut attempt = 1;
         loop {
+            let version = self.current();
+            let lasting = || version.linked().slots().lasting();
             let cell = match &key {
-                None if self.is_fleeting() => Some(Cell::fleeting(self.clone())),
-                None => self.linked.slots().lasting().map(|slot| Cell::new(self.clone(), slot, None)),
-                Some(key) => self.cells.get(self, key.clone()),
+                None if self.is_fleeting() => Some(Cell::fleeting(self.clone(), version.clone())),
+                None => lasting().map(|slot| Cell::new(self.clone(), version.clone(), slot, None)),
+                Some(key) => self.cells.get(self, &version, key.clone()),
             };
             let Some(cell) = cell else {
-                return Err(self.failed(&Failure::Busy, Hook::Upgrade));
+                return Err(version.failed(&Failure::Busy, Hook::Upgrade));
             };
             match cell.turn(Hook::Upgrade).await {
                 Ok(turn) => return Ok((cell, turn)),
                 Err(NoTurn::Dead(_)) if attempt < ATTEMPTS => attempt += 1,
-                Err(NoTurn::Dead(error) | NoTurn::TooLong(error)) => return Err(error),
+                Err(no_turn) => return Err(no_turn.error()),
             }
         }
     }
 
     fn key(&self, request: &UpgradeRequest) -> Result<Option<Key>, CallError> {
-        match &self.policy {
+        match &self.instances.policy {
             InstancePolicy::Connection | InstancePolicy::Event => Ok(None),
             InstancePolicy::Shared => Ok(Some(Key::default())),
             InstancePolicy::Key(template) => template.key(request).map(Some).map_err(|capture| {
                 let failure =
                     Failure::Host(format!("the route's path does not capture {capture:?}, which the key needs"));
-                self.failed(&failure, Hook::Upgrade)
+                self.current().failed(&failure, Hook::Upgrade)
             }),
         }
     }
 
-    // --- sleep ---
+    // --- versions ---
 
-    pub(crate) fn rules(&self) -> &Rules {
-        &self.rules
+    /// What new connections get.
+    pub(crate) fn current(&self) -> Arc<Version> {
+        self.versions.read().unwrap_or_else(PoisonError::into_inner).current.clone()
     }
+
+    pub(crate) fn current_and_before(&self) -> (Arc<Version>, Option<Arc<Version>>) {
+        let versions = self.versions.read().unwrap_or_else(PoisonError::into_inner);
+        (versions.current.clone(), versions.before.clone())
+    }
+
+    /// Its number.
+    pub(crate) fn current_number(&self) -> u32 {
+        self.number.load(SeqCst)
+    }
+
+    /// What goes on where a version that is new fails.
+    pub(crate) fn before(&self, version: &Version) -> Option<Arc<Version>> {
+        if version.loaded().trial().is_over() {
+            return None;
+        }
+        let versions = self.versions.read().unwrap_or_else(PoisonError::into_inner);
+        versions.before.clone().filter(|_| versions.current.number() == version.number())
+    }
+
+    // --- sleep ---
 
     /// Every event has an instance of its own.
     pub(crate) fn is_fleeting(&self) -> bool {
-        self.policy == InstancePolicy::Event
-    }
-
-    /// Room for an instance that wakes up, if there is any.
-    pub(crate) fn room(&self) -> Option<Slot> {
-        let slots = self.linked.slots();
-        if self.is_fleeting() { slots.try_passing() } else { slots.lasting() }
-    }
-
-    /// Waits for that. `last`: the call is the connection's last. Cancel-safe.
-    pub(crate) async fn next_room(&self, last: bool) -> Slot {
-        let slots = self.linked.slots();
-        if self.is_fleeting() { slots.passing().await } else { slots.waking(last).await }
-    }
-
-    /// Instances are asked for their state before they sleep.
-    pub(crate) fn saves(&self) -> bool {
-        !self.rules.stateless
-    }
-
-    /// Whether an instance can go and come back at all.
-    pub(crate) fn may_sleep(&self) -> bool {
-        self.rules.stateless || self.linked.has_state()
-    }
-
-    /// When an instance that was used then may sleep, if ever.
-    pub(crate) fn bedtime(&self, used: Instant) -> Option<Instant> {
-        self.rules.after.filter(|_| self.may_sleep()).map(|after| used + after)
+        self.instances.policy == InstancePolicy::Event
     }
 
     /// Has the keeper look at a cell.
@@ -176,30 +230,12 @@ impl Serving {
     /// Starts the route's keeper when there is something to keep.
     pub(crate) fn see_to_keeper(self: &Arc<Self>) {
         if self.agenda.wants_keeper() {
-            self.guests().keep(keeper::keep(Arc::downgrade(self), self.agenda.clone()));
+            self.guests.keep(keeper::keep(Arc::downgrade(self), self.agenda.clone()));
         }
     }
 
     pub(crate) fn agenda(&self) -> &Arc<Agenda> {
         &self.agenda
-    }
-
-    /// Counts an instance that sleeps from now on.
-    pub(crate) fn saved(&self, state: Option<Vec<u8>>) -> Saved {
-        Saved::new(state, &self.scope.metrics)
-    }
-
-    /// As [`Serving::saved`], within the limits.
-    pub(crate) fn saved_if_it_fits(&self, state: Vec<u8>) -> Result<Saved, Awake> {
-        if state.len() > self.rules.state_max {
-            return Err(Awake::TooLarge(state.len()));
-        }
-        Ok(self.saved(Some(state)))
-    }
-
-    /// Reports a failure; the error for the caller has only its event.
-    pub(crate) fn failed(&self, failure: &Failure, hook: Hook) -> CallError {
-        failure.report(&self.scope, hook)
     }
 
     pub(crate) fn breaker(&self) -> &Breaker {
@@ -208,30 +244,44 @@ impl Serving {
 
     /// Counts a death, of an instance that was made on trial or of another.
     pub(crate) fn died(&self, on_trial: bool) {
-        if let Some(rest) = self.breaker.died(self.guests().now(), on_trial) {
-            let (tenant, route, plugin) = (&self.scope.tenant, &self.scope.route, &self.scope.plugin);
-            warn!(%tenant, %route, %plugin, ?rest, "instances keep dying, new connections are refused for now");
+        if let Some(rest) = self.breaker.died(self.guests.now(), on_trial) {
+            let (tenant, route) = (&self.tenant, &self.route);
+            warn!(%tenant, %route, ?rest, "instances keep dying, new connections are refused for now");
         }
     }
 
     pub(crate) fn guests(&self) -> &Guests {
-        self.plugin.guests()
+        &self.guests
     }
 
-    pub(crate) fn linked(&self) -> &Linked<BehaviorIndices> {
-        &self.linked
-    }
-
-    pub(crate) fn scope(&self) -> &Arc<Scope> {
-        &self.scope
-    }
-
-    pub(crate) fn pace(&self) -> &Pace {
-        &self.pace
+    pub(crate) fn connections(&self) -> &Arc<dyn Connections> {
+        &self.connections
     }
 
     pub(crate) fn cells(&self) -> &Cells {
         &self.cells
+    }
+
+    pub(crate) fn roster(&self) -> &Roster {
+        &self.roster
+    }
+}
+
+impl Follower for Serving {
+    fn follow(self: Arc<Self>, loaded: &Arc<Loaded>) {
+        let Some(version) = loaded.version(&self.tenant, &self.route, &self.instances, &self.connections) else {
+            return; // a plugin stays of its kind
+        };
+        let before = {
+            let mut versions = self.versions.write().unwrap_or_else(PoisonError::into_inner);
+            let before = std::mem::replace(&mut versions.current, version.clone());
+            versions.before = Some(before.clone());
+            self.number.store(version.number(), SeqCst);
+            before
+        };
+        self.breaker.reset();
+        let guests = self.guests.clone();
+        guests.keep(roster::move_all(self, version, before));
     }
 }
 
@@ -243,6 +293,10 @@ impl Drop for Serving {
 
 impl fmt::Debug for Serving {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Serving").field("scope", &self.scope).field("policy", &self.policy).finish_non_exhaustive()
+        f.debug_struct("Serving")
+            .field("tenant", &self.tenant)
+            .field("route", &self.route)
+            .field("instances", &self.instances)
+            .finish_non_exhaustive()
     }
 }

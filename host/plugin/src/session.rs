@@ -8,6 +8,7 @@ use crate::{
     metrics::Hook,
     serving::Serving,
     slots::Slot,
+    version::Version,
 };
 use socklet_core::{Answer, Call, CallError, ConnectionId, Event, Lifeline, Session};
 use std::{
@@ -28,6 +29,7 @@ pub(crate) struct PluginSession {
 
 impl PluginSession {
     pub(crate) fn new(cell: Arc<Cell>, connection: ConnectionId) -> Self {
+        cell.serving.roster().enter(connection, &cell);
         Self { cell, connection }
     }
 }
@@ -43,22 +45,21 @@ impl Session for PluginSession {
         {
             return start(&self.cell, turn, self.connection, event);
         }
-        let (cell, connection) = (self.cell.clone(), self.connection);
-        Call::Pending(Box::pin(async move {
-            match cell.turn(hook).await {
-                Ok(turn) => finished(start(&cell, turn, connection, event)).await,
-                Err(NoTurn::Dead(error)) => finished(bereaved(&cell, error, connection, event)).await,
-                Err(NoTurn::TooLong(error)) => Err(error),
-            }
-        }))
+        Call::Pending(Box::pin(wait(self.cell.clone(), self.connection, event)))
     }
 
     fn sees_frames(&self) -> bool {
-        self.cell.serving.linked().sees_frames()
+        self.cell.sees_frames()
     }
 
     fn lifeline(&self) -> &Lifeline {
         self.cell.lifeline()
+    }
+}
+
+impl Drop for PluginSession {
+    fn drop(&mut self) {
+        self.cell.serving.roster().leave(self.connection);
     }
 }
 
@@ -68,49 +69,64 @@ impl fmt::Debug for PluginSession {
     }
 }
 
+/// A call when it is its turn.
+async fn wait(cell: Arc<Cell>, connection: ConnectionId, event: Event) -> Result<Answer, CallError> {
+    match cell.turn(hook(&event)).await {
+        Ok(turn) => finished(start(&cell, turn, connection, event)).await,
+        Err(NoTurn::Dead(error)) => finished(bereaved(&cell, error, connection, event)).await,
+        Err(NoTurn::TooLong(error)) => Err(error),
+    }
+}
+
 /// A call after the instance died: `on-close` runs on an instance of its own, so that what kills it there kills nobody else.
 fn bereaved(dead: &Cell, error: CallError, connection: ConnectionId, event: Event) -> Call {
     if !matches!(event, Event::Close(_)) {
         return Call::Done(Err(error));
     }
     let serving = dead.serving.clone();
-    if let Some(slot) = serving.linked().slots().try_passing() {
-        return close(serving, slot, connection, event);
+    let version = serving.current();
+    if let Some(slot) = version.linked().slots().try_passing() {
+        return close(serving, version, slot, connection, event);
     }
-    let limit = serving.guests().sleep(serving.scope().wait);
+    let limit = serving.guests().sleep(version.scope().wait);
     Call::Pending(Box::pin(async move {
         let slot = tokio::select! {
-            slot = serving.linked().slots().passing() => slot,
+            slot = version.linked().slots().passing() => slot,
             () = limit => {
                 let failure = Failure::Host("no instance was free for on-close".into());
-                return Err(serving.failed(&failure, Hook::Close));
+                return Err(version.failed(&failure, Hook::Close));
             }
         };
-        finished(close(serving, slot, connection, event)).await
+        finished(close(serving, version, slot, connection, event)).await
     }))
 }
 
-fn close(serving: Arc<Serving>, slot: Slot, connection: ConnectionId, event: Event) -> Call {
-    let cell = Cell::for_close(serving, slot);
+fn close(serving: Arc<Serving>, version: Arc<Version>, slot: Slot, connection: ConnectionId, event: Event) -> Call {
+    let cell = Cell::for_close(serving, version, slot);
     let turn = cell.try_turn(Hook::Close).expect("nobody else knows the new cell");
     start(&cell, turn, connection, event)
 }
 
 fn start(cell: &Arc<Cell>, turn: Turn, connection: ConnectionId, event: Event) -> Call {
-    if turn.wakes() && matches!(event, Event::Close(_)) {
-        return wake_to_close(cell, turn, connection, event);
+    if turn.may_go_back() || turn.wakes() && matches!(event, Event::Close(_)) {
+        return try_out(cell, turn, connection, event);
     }
     begin(cell, turn, connection, event, None)
 }
 
-/// The last call of a connection whose instance sleeps: when it cannot be woken, `on-close` runs on one that loads nothing.
-fn wake_to_close(cell: &Arc<Cell>, turn: Turn, connection: ConnectionId, event: Event) -> Call {
+/// A call of which there may be another. Where a new version dies and nobody has heard of it, the older one goes on. Where an
+/// instance cannot be woken for the last call of a connection, `on-close` runs on one that loads nothing.
+fn try_out(cell: &Arc<Cell>, turn: Turn, connection: ConnectionId, event: Event) -> Call {
     let entered = Arc::new(AtomicBool::new(false));
+    let goes_back = turn.may_go_back();
     let call = begin(cell, turn, connection, event.clone(), Some(entered.clone()));
     let cell = cell.clone();
     Call::Pending(Box::pin(async move {
         match finished(call).await {
-            Err(error) if !entered.load(Relaxed) => finished(bereaved(&cell, error, connection, event)).await,
+            Err(_) if goes_back && cell.death().is_none() => wait(cell, connection, event).await,
+            Err(error) if matches!(event, Event::Close(_)) && !entered.load(Relaxed) => {
+                finished(bereaved(&cell, error, connection, event)).await
+            }
             outcome => outcome,
         }
     }))

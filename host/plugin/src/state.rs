@@ -1,6 +1,7 @@
 //! What a store holds beside the guest: its budgets, and the one route that it can reach.
 
 use crate::{
+    census::Census,
     config::CallLimits,
     host::{log::GuestLog, stdio::LineSink},
     limits::Limits,
@@ -9,7 +10,6 @@ use crate::{
     slots::Slot,
     timers::Timers,
 };
-use prometheus_client::metrics::gauge::Gauge;
 use socklet_core::{Connections, PluginName, RouteName, TenantName};
 use std::{fmt, sync::Arc, time::Duration};
 use wasmtime::component::ResourceTable;
@@ -49,10 +49,11 @@ pub(crate) struct Scope {
     /// None for authenticators.
     pub(crate) connections: Option<Arc<dyn Connections>>,
     pub(crate) metrics: Metrics,
+    pub(crate) census: Arc<Census>,
 }
 
 /// Counts an instance for as long as it lives.
-struct Live(Gauge);
+struct Live(Arc<Scope>);
 
 // === impl State ===
 
@@ -75,7 +76,7 @@ impl State {
             table,
             limits: Limits::new(scope.limits.memory_max, account.clone(), scope.metrics.memory().clone()),
             meter: Meter::new(account, scope.timeout, &scope.limits),
-            _live: Live::new(scope.metrics.live().clone()),
+            _live: Live::new(scope.clone()),
             _slot: slot,
             timers,
             scope,
@@ -105,14 +106,16 @@ impl fmt::Debug for Scope {
 // === impl Live ===
 
 impl Live {
-    fn new(gauge: Gauge) -> Self {
-        gauge.inc();
-        Self(gauge)
+    fn new(scope: Arc<Scope>) -> Self {
+        scope.metrics.live().inc();
+        scope.census.born();
+        Self(scope)
     }
 }
 
 impl Drop for Live {
     fn drop(&mut self) {
-        self.0.dec();
+        self.0.metrics.live().dec();
+        self.0.census.gone();
     }
 }

@@ -3,7 +3,7 @@
 use crate::{
     agenda::{Agenda, Appointment},
     cell::{Cell, NoTurn, Turn},
-    guests::{Lost, Started},
+    guests::Started,
     instance::BehaviorInstance,
     metrics::Hook,
 };
@@ -107,7 +107,12 @@ impl Timers {
                 Ok(turn) => {
                     // Named only now: it is the instance's turn, so nothing can cancel it any more.
                     let Some(name) = self.state().due.pop_front() else { continue };
-                    call(turn, name).await;
+                    let goes_back = turn.may_go_back();
+                    let answered = call(turn, name.clone()).await;
+                    if !answered && goes_back && cell.death().is_none() {
+                        // An older version goes on, and has not heard of it.
+                        self.state().due.push_front(name);
+                    }
                 }
                 // They stay due: what held the instance up has an end.
                 Err(NoTurn::TooLong(_)) => {}
@@ -144,14 +149,14 @@ impl Drop for Timers {
     }
 }
 
-async fn call(turn: Turn, name: Arc<str>) {
+/// Whether the call has ended as it should.
+async fn call(turn: Turn, name: Arc<str>) -> bool {
     let work = move |mut instance: Box<BehaviorInstance>| async move {
         let answer = instance.on_timer(&name).await;
         (instance, answer)
     };
-    if let Started::Moved(moved) = turn.start(work, Cell::after_timer, |()| false)
-        && moved.await.is_err_and(|Lost| true)
-    {
-        tracing::debug!("a timer's call was lost: the host is going down");
+    match turn.start(work, Cell::after_timer, |()| false) {
+        Started::Done(outcome) => outcome.is_ok(),
+        Started::Moved(moved) => matches!(moved.await, Ok(Ok(()))),
     }
 }

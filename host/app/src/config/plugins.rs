@@ -7,6 +7,7 @@ use super::{
     value::Count,
 };
 use socklet_core::PluginName;
+use socklet_plugin::OnSwap;
 use std::{
     collections::BTreeMap,
     fmt,
@@ -32,6 +33,7 @@ pub(crate) struct PluginPlan {
     pub(crate) recycle_calls: Option<u64>,
     pub(crate) recycle_memory: Option<usize>,
     pub(crate) saved_state_max: usize,
+    pub(crate) on_swap: OnSwap,
     /// Whether a behavior sees the header fields that carry credentials.
     pub(crate) credentials: bool,
     /// Where it is written.
@@ -85,6 +87,7 @@ fn plugin(name: &str, table: &Table<'_>, folder: &Path) -> Option<PluginPlan> {
         recycle_calls: plugin.recycle_calls.0.map(|Count(calls)| calls as u64),
         recycle_memory: plugin.recycle_memory.map(|size| size.0),
         saved_state_max: plugin.saved_state_max.0,
+        on_swap: plugin.on_swap,
         credentials: grants?.credentials,
         place: table.place("source"),
     })

@@ -6,6 +6,7 @@ use super::{
     words::{Digest, Filter, Format, Instance, OriginList, Source},
 };
 use socklet_core::{ListenerName, PluginName, RouteName, TenantName};
+use socklet_plugin::OnSwap;
 use socklet_server::{Bind, Level, Rate, SlowConsumer, WindowBits};
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
@@ -190,6 +191,9 @@ section! {
         recycle_calls: Limit<Count> = "none";
         /// From how much memory on. Left out: three quarters of `memory_max`. No more than once a minute.
         recycle_memory: Option<Size> => "48MiB";
+        /// What becomes of connections of an old version that cannot move to a new one, since the old one does not export `state` and
+        /// is not `stateless`: `"keep"` has it serve them to their end, `"close"` closes them with 1012, a thousand in a second.
+        on_swap: OnSwap = "keep";
         /// The most bytes that one host call may take from the plugin: a message that it sends must fit.
         host_call_bytes_max: Size = "4MiB";
     }

@@ -2,6 +2,7 @@
 
 use super::value::{Form, Kind, Value, Wrong, choice_kind, text_kinds};
 use socklet_core::{ListenerName, PluginName, RouteName, TenantName};
+use socklet_plugin::OnSwap;
 use socklet_server::{Bind, Level, Rate, SlowConsumer, WindowBits};
 use std::path::PathBuf;
 use toml_edit::Value as Toml;
@@ -79,6 +80,8 @@ text_kinds! {
 choice_kind!(Format: "word", "\"text\" or \"json\"", "text" => Text, "json" => Json);
 choice_kind!(SlowConsumer: "word", "\"close\", \"drop-newest\" or \"drop-oldest\"",
     "close" => Close, "drop-newest" => DropNewest, "drop-oldest" => DropOldest);
+
+choice_kind!(OnSwap: "word", "\"keep\" or \"close\"", "keep" => Keep, "close" => Close);
 
 /// A kind that is a whole number of a few.
 macro_rules! number_kind {

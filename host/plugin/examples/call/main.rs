@@ -11,7 +11,7 @@ use rustix::time::{ClockId, clock_gettime};
 use socklet_core::{
     Answer, Authenticator, Behavior, Call, ConnectionId, Event, Message, Session, UpgradeRequest, Upgraded, Verdict,
 };
-use socklet_plugin::{CallLimits, EngineConfig, Grants, InstancePolicy, Plugin, PluginConfig, Plugins};
+use socklet_plugin::{CallLimits, EngineConfig, Grants, InstancePolicy, OnSwap, Plugin, PluginConfig, Plugins};
 use std::{collections::BTreeMap, hint::black_box, path::PathBuf, sync::Arc};
 
 /// Sessions that take turns, so that an instance of each is not only what the cache still holds.
@@ -94,6 +94,7 @@ async fn load(plugins: &Plugins, name: &str) -> Plugin {
         recycle_memory: None,
         fleeting: true,
         saved_state_max: 1 << 20,
+        on_swap: OnSwap::Keep,
     };
     plugins.load(config).await.unwrap()
 }

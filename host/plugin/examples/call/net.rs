@@ -53,6 +53,10 @@ impl Connections for Net {
         0
     }
 
+    fn replace(&self, _: ConnectionId) -> Result<(), SendError> {
+        Ok(())
+    }
+
     fn close(&self, _: ConnectionId, _: CloseFrame) -> Result<(), SendError> {
         Ok(())
     }

@@ -1,7 +1,7 @@
 //! The cells of a route whose instances are shared.
 
 use super::Cell;
-use crate::{policy::Key, serving::Serving};
+use crate::{policy::Key, serving::Serving, version::Version};
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, Weak},
@@ -14,17 +14,18 @@ pub(crate) struct Cells(Mutex<HashMap<Key, Weak<Cell>>>);
 // === impl Cells ===
 
 impl Cells {
-    /// The live cell of a key, or a new one if there is room.
-    pub(crate) fn get(&self, serving: &Arc<Serving>, key: Key) -> Option<Arc<Cell>> {
+    /// The live cell of a key, or a new one if there is room. A cell that stays with an old version is left to those in it.
+    pub(crate) fn get(&self, serving: &Arc<Serving>, version: &Arc<Version>, key: Key) -> Option<Arc<Cell>> {
         let mut cells = self.0.lock().expect("a look-up does not panic");
         let found = cells.get(&key).and_then(Weak::upgrade);
         if let Some(cell) = &found
             && cell.death().is_none()
+            && cell.is_open_to(version)
         {
             return Some(cell.clone());
         }
-        let cell = serving.linked().slots().lasting().map(|slot| {
-            let cell = Cell::new(serving.clone(), slot, Some(key.clone()));
+        let cell = version.linked().slots().lasting().map(|slot| {
+            let cell = Cell::new(serving.clone(), version.clone(), slot, Some(key.clone()));
             cells.insert(key, Arc::downgrade(&cell));
             cell
         });

@@ -1,6 +1,7 @@
 //! The place of one instance and the right to call it: one call at a time, callers in order. Whether the instance is awake is
 //! nobody else's business.
 
+mod arrival;
 mod cells;
 mod content;
 mod turn;
@@ -15,18 +16,22 @@ use crate::{
     serving::Serving,
     slots::Slot,
     timers::Timers,
+    version::{Manners, Version},
 };
 use socklet_core::{CallError, EventId, Lifeline};
 use std::{
     collections::VecDeque,
     mem,
-    sync::{Arc, Mutex, MutexGuard, OnceLock},
+    sync::{
+        Arc, Mutex, MutexGuard, OnceLock,
+        atomic::{AtomicU32, Ordering::Relaxed},
+    },
     time::Duration,
 };
 use tokio::{sync::oneshot, time::Instant};
 
 pub(crate) use cells::Cells;
-pub(crate) use content::Content;
+use content::{Content, Fallback, Occupant};
 pub(crate) use turn::Turn;
 
 /// The place of one instance, from before it is made until it has died. It goes with its last session.
@@ -39,8 +44,10 @@ pub(crate) struct Cell {
     key: Option<Key>,
     /// It was made while the route's breaker tried whether instances still die.
     on_trial: bool,
-    /// For plugins that have timers.
-    timers: Option<Arc<Timers>>,
+    /// Once there was an instance of a version that has timers.
+    timers: OnceLock<Arc<Timers>>,
+    /// The number of a version that could not go on with what is here; 0 for none.
+    refused: AtomicU32,
 }
 
 /// Why there is no turn.
@@ -63,8 +70,12 @@ pub(crate) enum Found {
 }
 
 struct Seat {
-    content: Content,
-    /// Who waits, in order; nobody while there is content. Those who gave up are skipped.
+    /// None: with whoever has the turn, or dead.
+    occupant: Option<Occupant>,
+    /// The version of the last occupant.
+    version: u32,
+    manners: Manners,
+    /// Who waits, in order; nobody while there is an occupant. Those who gave up are skipped.
     waiting: VecDeque<(Hook, oneshot::Sender<Turn>)>,
     /// When the last call ended.
     used: Instant,
@@ -83,32 +94,51 @@ const RENEWED: Duration = Duration::from_secs(60);
 /// An instance that is to be replaced and cannot be is asked again after so long, where idle ones stay awake.
 const FIRST_WAIT: Duration = Duration::from_secs(10);
 
+// === impl NoTurn ===
+
+impl NoTurn {
+    pub(crate) fn error(self) -> CallError {
+        match self {
+            Self::Dead(error) | Self::TooLong(error) => error,
+        }
+    }
+}
+
 // === impl Cell ===
 
 impl Cell {
     /// For an instance that is made when it is called first.
-    pub(crate) fn new(serving: Arc<Serving>, slot: Slot, key: Option<Key>) -> Arc<Self> {
+    pub(crate) fn new(serving: Arc<Serving>, version: Arc<Version>, slot: Slot, key: Option<Key>) -> Arc<Self> {
         let on_trial = serving.breaker().is_trying();
-        Self::with(serving, Content::Room(slot, None), key, on_trial)
+        Self::with(serving, version, Content::Room(slot, None), key, on_trial)
     }
 
     /// For a last call in place of an instance that has died.
-    pub(crate) fn for_close(serving: Arc<Serving>, slot: Slot) -> Arc<Self> {
-        Self::with(serving, Content::Room(slot, None), None, false)
+    pub(crate) fn for_close(serving: Arc<Serving>, version: Arc<Version>, slot: Slot) -> Arc<Self> {
+        Self::with(serving, version, Content::Room(slot, None), None, false)
     }
 
     /// For instances that are made for each call.
-    pub(crate) fn fleeting(serving: Arc<Serving>) -> Arc<Self> {
+    pub(crate) fn fleeting(serving: Arc<Serving>, version: Arc<Version>) -> Arc<Self> {
         let on_trial = serving.breaker().is_trying();
-        Self::with(serving, Content::Asleep(Saved::nothing()), None, on_trial)
+        Self::with(serving, version, Content::Asleep(Saved::nothing()), None, on_trial)
     }
 
-    fn with(serving: Arc<Serving>, content: Content, key: Option<Key>, on_trial: bool) -> Arc<Self> {
-        Arc::new_cyclic(|cell| Self {
+    fn with(
+        serving: Arc<Serving>,
+        version: Arc<Version>,
+        content: Content,
+        key: Option<Key>,
+        on_trial: bool,
+    ) -> Arc<Self> {
+        let fallback = serving.before(&version).map(|before| Fallback { version: before, saved: Saved::nothing() });
+        Arc::new(Self {
             lifeline: Lifeline::default(),
             death: OnceLock::new(),
             seat: Mutex::new(Seat {
-                content,
+                version: version.number(),
+                manners: version.manners(),
+                occupant: Some(Occupant { version, content, fallback: fallback.map(Box::new) }),
                 waiting: VecDeque::new(),
                 used: serving.guests().now(),
                 appointment: None,
@@ -118,7 +148,8 @@ impl Cell {
             }),
             key,
             on_trial,
-            timers: serving.linked().has_timers().then(|| Timers::new(cell.clone(), serving.agenda().clone())),
+            timers: OnceLock::new(),
+            refused: AtomicU32::new(0),
             serving,
         })
     }
@@ -137,35 +168,105 @@ impl Cell {
         self.death().unwrap_or_else(|| CallError::Host { event: EventId::next() })
     }
 
-    pub(crate) fn timers(&self) -> Option<&Arc<Timers>> {
-        self.timers.as_ref()
+    /// The timers of instances of a version, if it has any.
+    fn timers(self: &Arc<Self>, version: &Version) -> Option<Arc<Timers>> {
+        version.linked().has_timers().then(|| {
+            let timers = || Timers::new(Arc::downgrade(self), self.serving.agenda().clone());
+            self.timers.get_or_init(timers).clone()
+        })
     }
+
+    // --- versions ---
+
+    pub(crate) fn sees_frames(&self) -> bool {
+        self.seat().manners.sees_frames()
+    }
+
+    /// Where an instance of this version that sleeps is to wake up, if that is in another.
+    fn destination(&self, version: &Version) -> Option<Arc<Version>> {
+        let current = self.serving.current_number();
+        if version.number() == current || self.refused.load(Relaxed) == current {
+            return None;
+        }
+        let current = self.serving.current();
+        version.manners().can_become(current.manners()).then_some(current)
+    }
+
+    /// A version cannot go on with what is here, and is not asked again.
+    fn refuse(&self, version: u32) {
+        self.refused.store(version, Relaxed);
+    }
+
+    /// Whether new connections may join: the instance is of this version, or will be.
+    fn is_open_to(&self, version: &Version) -> bool {
+        let seat = self.seat();
+        seat.version == version.number() || seat.manners.can_become(version.manners())
+    }
+
+    /// There is a new version: an instance of another makes way as soon as it may. Whether it ever will.
+    pub(crate) fn make_way(self: &Arc<Self>, new: &Version, before: &Arc<Version>) -> bool {
+        let mut seat = self.seat();
+        if seat.version == new.number() {
+            return true;
+        }
+        if !seat.manners.can_become(new.manners()) {
+            return false;
+        }
+        let knows_before = seat.version == before.number() || !seat.manners.can_become(before.manners());
+        if let Some(Occupant { version, content: Content::Asleep(_), .. }) = &mut seat.occupant {
+            // No more than one old version is kept for those that sleep for long.
+            if !knows_before {
+                *version = before.clone();
+                (seat.version, seat.manners) = (before.number(), before.manners());
+            }
+            return true;
+        }
+        (seat.worn, seat.insomnia) = (Some(Worn::Outdated), None);
+        if let Some(appointment) = seat.appointment.take() {
+            self.serving.agenda().cancel(appointment);
+        }
+        seat.appointment = Some(self.serving.appoint(self, self.serving.guests().now()));
+        true
+    }
+
+    /// As [`Cell::make_way`], for one that nobody may have told.
+    pub(crate) fn catch_up(self: &Arc<Self>) {
+        if self.seat().version != self.serving.current_number() {
+            let (current, before) = self.serving.current_and_before();
+            self.make_way(&current, before.as_ref().unwrap_or(&current));
+        }
+    }
+
+    // --- turns ---
 
     /// The right to call, if nobody else has it or waits for it. The instance may be asleep: see [`Turn::find_room`].
     pub(crate) fn try_turn(self: &Arc<Self>, hook: Hook) -> Option<Turn> {
-        match self.seat().content.take() {
-            Content::Taken => None,
-            content => Some(Turn::new(self.clone(), hook, content)),
-        }
+        let occupant = self.seat().occupant.take()?;
+        Some(Turn::new(self.clone(), hook, occupant))
     }
 
     /// Waits for the right to call, and for room where the instance sleeps, each as long as a call may wait. Cancel-safe.
     pub(crate) async fn turn(self: &Arc<Self>, hook: Hook) -> Result<Turn, NoTurn> {
-        let turn = match self.try_turn(hook) {
-            Some(turn) => turn,
-            None => self.next_turn(hook).await?,
-        };
-        turn.with_room().await
+        self.turn_as_it_is(hook).await?.with_room().await
+    }
+
+    /// As [`Cell::turn`]; who sleeps sleeps on.
+    pub(crate) async fn turn_as_it_is(self: &Arc<Self>, hook: Hook) -> Result<Turn, NoTurn> {
+        match self.try_turn(hook) {
+            Some(turn) => Ok(turn),
+            None => self.next_turn(hook).await,
+        }
     }
 
     async fn next_turn(self: &Arc<Self>, hook: Hook) -> Result<Turn, NoTurn> {
         let next = self.queue(hook)?;
-        let limit = self.serving.guests().sleep(self.serving.scope().wait);
+        let version = self.serving.current();
+        let limit = self.serving.guests().sleep(version.scope().wait);
         tokio::select! {
             turn = next => turn.map_err(|_dropped| NoTurn::Dead(self.lost())),
             () = limit => {
                 let failure = Failure::Host("other callers of the instance took too long".into());
-                Err(NoTurn::TooLong(self.serving.failed(&failure, hook)))
+                Err(NoTurn::TooLong(version.failed(&failure, hook)))
             }
         }
     }
@@ -181,36 +282,45 @@ impl Cell {
             seat.waiting.retain(|(_, next)| !next.is_closed());
         }
         seat.waiting.push_back((hook, sender));
-        let (content, used) = (seat.content.take(), seat.used);
+        let (occupant, used) = (seat.occupant.take(), seat.used);
         drop(seat);
-        if !matches!(content, Content::Taken) {
-            self.give(content, used);
+        if let Some(occupant) = occupant {
+            self.give(occupant, used);
         }
         Ok(next)
     }
 
     /// Hands the instance to who waits longest, or keeps it for who comes. `used`: when it was called last.
-    fn give(self: &Arc<Self>, mut content: Content, used: Instant) {
+    fn give(self: &Arc<Self>, mut occupant: Occupant, used: Instant) {
         let mut seat = self.seat();
         seat.used = used;
-        if let Content::Live(instance) = &content {
-            self.plan(&mut seat, instance, used);
+        if seat.version != occupant.version.number() {
+            (seat.version, seat.manners) = (occupant.version.number(), occupant.version.manners());
+        }
+        if let Content::Live(instance) = &occupant.content {
+            self.plan(&mut seat, &occupant.version, instance, used);
         }
         while let Some((hook, next)) = seat.waiting.pop_front() {
-            match next.send(Turn::new(self.clone(), hook, content)) {
+            match next.send(Turn::new(self.clone(), hook, occupant)) {
                 Ok(()) => return,
-                Err(turn) => content = turn.into_content(),
+                Err(turn) => match turn.into_occupant() {
+                    Some(back) => occupant = back,
+                    None => return,
+                },
             }
         }
-        seat.content = content;
+        seat.occupant = Some(occupant);
     }
 
     /// Puts an instance that was called on the keeper's agenda, if it will ever have something to do with it.
-    fn plan(self: &Arc<Self>, seat: &mut Seat, instance: &BehaviorInstance, used: Instant) {
+    fn plan(self: &Arc<Self>, seat: &mut Seat, version: &Version, instance: &BehaviorInstance, used: Instant) {
+        if seat.worn == Some(Worn::Outdated) && seat.version == self.serving.current_number() {
+            seat.worn = None;
+        }
         if seat.worn.is_none()
-            && let Some(worn) = instance.worn(self.serving.rules())
+            && let Some(worn) = instance.worn(version.rules())
             && !(worn == Worn::Memory && seat.renewed.is_some_and(|renewed| used < renewed + RENEWED))
-            && self.serving.may_sleep()
+            && version.may_sleep()
         {
             seat.worn = Some(worn);
             // Now, and not when it is idle for long enough.
@@ -219,7 +329,7 @@ impl Cell {
             }
         }
         if seat.appointment.is_none() {
-            seat.appointment = seat.due(&self.serving).map(|at| self.serving.appoint(self, at));
+            seat.appointment = seat.due(version).map(|at| self.serving.appoint(self, at));
         }
     }
 
@@ -238,18 +348,21 @@ impl Cell {
             return Found::Nothing; // there is a newer one
         }
         seat.appointment = None;
-        let Some(due) = seat.due(&self.serving) else { return Found::Nothing };
-        if !matches!(seat.content, Content::Live(_)) {
-            return if seat.worn.is_some() && due <= now { Found::Wanted } else { Found::Nothing };
-        }
+        let Some(occupant) = &seat.occupant else {
+            let rests = seat.insomnia.as_ref().is_some_and(|insomnia| insomnia.until() > now);
+            return if seat.worn.is_some() && !rests { Found::Wanted } else { Found::Nothing };
+        };
+        let Some(due) = seat.due(&occupant.version).filter(|_| matches!(occupant.content, Content::Live(_))) else {
+            return Found::Nothing;
+        };
         // Who was called since the appointment was made is not the one that was idle longest.
         if due > now && !(at_once && seat.insomnia.is_none() && due <= appointment.at()) {
             seat.appointment = Some(self.serving.agenda().appoint(self, due));
             return Found::Nothing;
         }
-        let content = seat.content.take();
+        let Some(occupant) = seat.occupant.take() else { return Found::Nothing };
         drop(seat);
-        Found::Idle(Turn::new(self.clone(), Hook::Save, content))
+        Found::Idle(Turn::new(self.clone(), Hook::Save, occupant))
     }
 
     /// The keeper has no time now.
@@ -261,8 +374,8 @@ impl Cell {
     }
 
     /// The instance that had the turn could not be put to sleep: it is asked again later. Whether this is the first time.
-    fn lies_awake(&self) -> bool {
-        let (now, wait) = (self.serving.guests().now(), self.serving.rules().after.unwrap_or(FIRST_WAIT));
+    fn lies_awake(&self, version: &Version) -> bool {
+        let (now, wait) = (self.serving.guests().now(), version.rules().after.unwrap_or(FIRST_WAIT));
         let mut seat = self.seat();
         let insomnia = Insomnia::after(seat.insomnia.as_deref(), now, wait);
         seat.insomnia.replace(Box::new(insomnia)).is_none()
@@ -281,7 +394,7 @@ impl Cell {
     fn die(&self, error: CallError) {
         let _ = self.death.set(error);
         self.lifeline.cut(error.event());
-        if let Some(timers) = &self.timers {
+        if let Some(timers) = self.timers.get() {
             timers.clear();
         }
         let waiting = mem::take(&mut self.seat().waiting);
@@ -308,8 +421,8 @@ impl Drop for Cell {
 
 impl Seat {
     /// When the instance may be put to sleep, if ever.
-    fn due(&self, serving: &Serving) -> Option<Instant> {
-        let due = if self.worn.is_some() { self.used } else { serving.bedtime(self.used)? };
+    fn due(&self, version: &Version) -> Option<Instant> {
+        let due = if self.worn.is_some() { self.used } else { version.bedtime(self.used)? };
         Some(self.insomnia.as_ref().map_or(due, |insomnia| insomnia.until().max(due)))
     }
 }

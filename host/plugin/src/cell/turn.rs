@@ -1,6 +1,9 @@
 //! The right to make one call, and the call.
 
-use super::{Cell, Content, NoTurn};
+use super::{
+    Cell, Content, NoTurn,
+    content::{Fallback, Occupant},
+};
 use crate::{
     answer::{self, Invalid, Reply},
     bindings::{behavior, types},
@@ -11,6 +14,8 @@ use crate::{
     meter::{Account, Place, TimedOut, timed},
     metrics::{Hook, Outcome},
     rest::{Awake, Rest, Saved},
+    slots::Slot,
+    version::Version,
 };
 use socklet_core::{Acceptance, Answer, BoxFuture, CallError, DeathKind, Response};
 use std::{future::Future, mem, sync::Arc, task::Poll, time::Duration};
@@ -19,11 +24,15 @@ use tokio::time::Instant;
 /// The right to call, and the duty to bring the instance back. Dropped before the call began, it goes to the next; dropped after
 /// that, the instance counts as dead.
 pub(crate) struct Turn {
-    cell: Arc<Cell>,
-    hook: Hook,
+    pub(super) cell: Arc<Cell>,
+    pub(super) hook: Hook,
     began: Instant,
-    content: Content,
-    /// The route's pace knows how slow the call is.
+    // None when it was given back.
+    version: Option<Arc<Version>>,
+    /// None from when the call began.
+    pub(super) content: Option<Content>,
+    pub(super) fallback: Option<Box<Fallback>>,
+    /// The pace knows how slow the call is.
     noted: bool,
     over: bool,
 }
@@ -32,77 +41,101 @@ pub(crate) struct Turn {
 type Called<R> = Result<Result<(Box<BehaviorInstance>, R), Failure>, TimedOut>;
 
 /// What follows from an answer, if it is a valid one: what becomes of the instance, and what the caller gets.
-type Finish<R, A> = fn(&Cell, Box<BehaviorInstance>, R) -> Result<(Content, A), Invalid>;
+type Finish<R, A> = fn(&Cell, &Version, Box<BehaviorInstance>, R) -> Result<(Content, A), Invalid>;
 
 // === impl Turn ===
 
 impl Turn {
-    pub(super) fn new(cell: Arc<Cell>, hook: Hook, content: Content) -> Self {
+    pub(super) fn new(cell: Arc<Cell>, hook: Hook, occupant: Occupant) -> Self {
         let began = cell.serving.guests().now();
-        Self { cell, hook, began, content, noted: false, over: false }
+        let Occupant { version, content, fallback } = occupant;
+        Self { cell, hook, began, version: Some(version), content: Some(content), fallback, noted: false, over: false }
+    }
+
+    pub(crate) fn version(&self) -> &Arc<Version> {
+        self.version.as_ref().expect("only given back at the end")
+    }
+
+    /// Returns the one before.
+    pub(super) fn change_version(&mut self, version: Arc<Version>) -> Arc<Version> {
+        self.version.replace(version).expect("only given back at the end")
     }
 
     /// Gives the turn up, for somebody else to have.
-    pub(super) fn into_content(mut self) -> Content {
+    pub(super) fn into_occupant(mut self) -> Option<Occupant> {
         self.over = true;
-        self.content.take()
+        self.content.take().map(|content| self.occupant(content))
     }
 
-    /// Sees to it that an instance can be called or made. False when there is no room for one that sleeps.
+    /// Sees to it that an instance can be called or made. False when there is no room for one that sleeps, or it has to move.
     pub(crate) fn find_room(&mut self) -> bool {
-        match self.content.take() {
-            Content::Asleep(saved) => match self.cell.serving.room() {
-                Some(slot) => self.content = Content::Room(slot, Some(saved)),
-                None => {
-                    self.content = Content::Asleep(saved);
-                    return false;
-                }
-            },
-            content => self.content = content,
+        if !matches!(self.content, Some(Content::Asleep(_))) {
+            return true;
+        }
+        if self.destination().is_some() {
+            return false;
+        }
+        match self.version().room() {
+            Some(slot) => self.enter(slot),
+            None => return false,
         }
         true
     }
 
-    /// As [`Turn::find_room`]; waits until others have gone to sleep, as long as a call may wait. Cancel-safe.
+    /// As [`Turn::find_room`]; moves to a new version where there is one, and waits until others have gone to sleep, as long as a
+    /// call may wait. Cancel-safe.
     pub(super) async fn with_room(mut self) -> Result<Self, NoTurn> {
-        if self.find_room() {
-            return Ok(self);
+        if let Some(target) = self.destination() {
+            let slot = wait_for_room(self.cell.clone(), self.hook, target.clone()).await?;
+            self = self.arrive(target, slot).await?;
         }
-        let serving = self.cell.serving.clone();
-        // An instance that others share goes on after the close of one connection.
-        let last = self.hook == Hook::Close && self.cell.key.is_none();
-        let slot = tokio::select! {
-            slot = serving.next_room(last) => slot,
-            () = serving.guests().sleep(serving.scope().wait) => {
-                return Err(NoTurn::TooLong(serving.failed(&Failure::Busy, self.hook)));
-            }
-        };
-        if let Content::Asleep(saved) = self.content.take() {
-            self.content = Content::Room(slot, Some(saved));
+        if !self.find_room() {
+            let slot = wait_for_room(self.cell.clone(), self.hook, self.version().clone()).await?;
+            self.enter(slot);
         }
         // Nobody computed meanwhile.
-        self.began = serving.guests().now();
+        self.began = self.cell.serving.guests().now();
         Ok(self)
+    }
+
+    fn enter(&mut self, slot: Slot) {
+        self.content = match self.content.take() {
+            Some(Content::Asleep(saved)) => Some(Content::Room(slot, Some(saved))),
+            content => content,
+        };
+    }
+
+    /// The version that the instance, which sleeps, is to wake up in, if that is another.
+    fn destination(&self) -> Option<Arc<Version>> {
+        match self.content {
+            Some(Content::Asleep(_)) => self.cell.destination(self.version()),
+            _ => None,
+        }
     }
 
     /// Whether there is an instance to wake before it can be called.
     pub(crate) fn wakes(&self) -> bool {
-        matches!(self.content, Content::Room(_, Some(_)))
+        matches!(self.content, Some(Content::Room(_, Some(_))))
+    }
+
+    /// Whether an older version goes on when the call kills the instance: its caller is to ask again, if the cell has not died.
+    pub(crate) fn may_go_back(&self) -> bool {
+        self.fallback.is_some()
     }
 
     /// Puts the instance to sleep. What its plugin has to say is saved first, by a call; none was needed where this is done.
     pub(crate) fn sleep(mut self) -> Option<Started<Result<Rest, CallError>>> {
-        if !matches!(self.content, Content::Live(_)) {
+        if !matches!(self.content, Some(Content::Live(_))) {
             return None;
         }
-        if self.cell.serving.saves() {
+        if self.version().saves() {
             let work = |mut instance: Box<BehaviorInstance>| async move {
                 let left = instance.save().await;
                 (instance, left)
             };
             return Some(self.start(work, Cell::rest, |rest| !matches!(rest, Rest::Asleep)));
         }
-        let instance = mem::replace(&mut self.content, Content::Asleep(self.cell.serving.saved(None)));
+        let instance = self.content.replace(Content::Asleep(self.version().saved(None)));
         drop(self);
         drop(instance);
         None
@@ -122,16 +155,16 @@ impl Turn {
         A: Send + 'static,
         F: Future<Output = (Box<BehaviorInstance>, wasmtime::Result<R>)> + Send + 'static,
     {
-        let place = self.cell.serving.pace().place();
+        let place = self.version().pace().place();
         let (account, mut call) = match self.prepare(place, work) {
             Ok(prepared) => prepared,
-            Err(failure) => return Started::Done(Err(self.fail(&failure, Duration::ZERO))),
+            Err(failure) => return Started::Done(Err(self.fail(&failure, None))),
         };
         if place == Place::Inline {
-            let watch = self.cell.serving.pace().watch();
+            let watch = self.version().pace().watch();
             let polled = self.cell.serving.guests().poll_here(&mut call);
             let time = self.began.elapsed();
-            self.cell.serving.pace().held(time, watch);
+            self.version().pace().held(time, watch);
             match polled {
                 Ok(Poll::Ready(called)) => {
                     return Started::Done(self.end(called, &account, Some(time), finish, refused));
@@ -140,7 +173,7 @@ impl Turn {
                 Ok(Poll::Pending) => {}
                 Err(Lost) => {
                     let failure = Failure::Host("host code panicked".into());
-                    return Started::Done(Err(self.fail(&failure, Duration::ZERO)));
+                    return Started::Done(Err(self.fail(&failure, None)));
                 }
             }
         }
@@ -162,10 +195,9 @@ impl Turn {
         R: Send + 'static,
         F: Future<Output = (Box<BehaviorInstance>, wasmtime::Result<R>)> + Send + 'static,
     {
-        let serving = &self.cell.serving;
-        let (began, wait) = (self.began.into_std(), serving.scope().wait);
+        let (began, wait) = (self.began.into_std(), self.version().scope().wait);
         match self.content.take() {
-            Content::Live(mut instance) => {
+            Some(Content::Live(mut instance)) => {
                 instance.refill();
                 let account = instance.account();
                 let kept = account.clone();
@@ -178,17 +210,18 @@ impl Turn {
                 };
                 Ok((kept, Box::pin(call)))
             }
-            Content::Room(slot, saved) => {
-                let sandbox = serving.linked().sandbox(serving.scope(), slot, self.cell.timers().cloned());
+            Some(Content::Room(slot, saved)) => {
+                let version = self.version().clone();
+                let sandbox = version.linked().sandbox(version.scope(), slot, self.cell.timers(&version));
                 let sandbox = sandbox.map_err(|error| Failure::Host(format!("{error:#}")))?;
-                let (account, serving) = (sandbox.account(), serving.clone());
+                let account = sandbox.account();
                 let kept = account.clone();
                 let call = async move {
                     timed(&account, place, began, wait, || async {
-                        let instance = serving.linked().instantiate(sandbox).await;
+                        let instance = version.linked().instantiate(sandbox).await;
                         let mut instance = Box::new(instance.map_err(|error| Failure::at_start(&error, &account))?);
                         if let Some(saved) = saved {
-                            load(&mut instance, saved, &account).await?;
+                            load(&mut instance, &saved, &account).await?;
                         }
                         let (instance, answer) = work(instance).await;
                         answer.map(|answer| (instance, answer)).map_err(|error| Failure::in_call(&error, &account))
@@ -197,8 +230,8 @@ impl Turn {
                 };
                 Ok((kept, Box::pin(call)))
             }
-            Content::Asleep(_) => Err(Failure::Host("an instance was called in its sleep".into())),
-            Content::Taken => Err(Failure::Host("a dead instance was called".into())),
+            Some(Content::Asleep(_)) => Err(Failure::Host("an instance was called in its sleep".into())),
+            None => Err(Failure::Host("a dead instance was called".into())),
         }
     }
 
@@ -214,16 +247,20 @@ impl Turn {
         let duration = at_once.unwrap_or_else(|| self.began.elapsed());
         let cpu = at_once.unwrap_or_else(|| account.used());
         let failure = match called {
-            Ok(Ok((instance, answer))) => match finish(&self.cell, instance, answer) {
+            Ok(Ok((instance, answer))) => match finish(&self.cell, self.version(), instance, answer) {
                 Ok((content, answer)) => {
                     self.over = true;
-                    self.cell.give(content, self.began + duration);
-                    let metrics = &self.cell.serving.scope().metrics;
+                    // From here on there is no way back.
+                    self.fallback = None;
+                    self.version().passed();
+                    let metrics = &self.version().scope().metrics;
                     match refused(&answer) {
                         false if at_once.is_some() => metrics.answered_at_once(self.hook, duration),
                         false => metrics.called(self.hook, Outcome::Ok, duration, cpu),
                         true => metrics.called(self.hook, Outcome::Refused, duration, cpu),
                     }
+                    let occupant = self.occupant(content);
+                    self.cell.give(occupant, self.began + duration);
                     return Ok(answer);
                 }
                 Err(invalid) => Failure::Died(DeathKind::InvalidAnswer, invalid.to_string()),
@@ -231,47 +268,93 @@ impl Turn {
             Ok(Err(failure)) => failure,
             Err(TimedOut) => Failure::Died(DeathKind::Timeout, "waited for too long".into()),
         };
-        Err(self.fail(&failure, cpu))
+        Err(self.fail(&failure, Some((account, cpu))))
     }
 
-    fn fail(&mut self, failure: &Failure, cpu: Duration) -> CallError {
+    /// The call has no answer. `made`: what is known of it, if it was made.
+    fn fail(&mut self, failure: &Failure, made: Option<(&Account, Duration)>) -> CallError {
         self.over = true;
-        let serving = &self.cell.serving;
-        let error = serving.failed(failure, self.hook);
-        if let Failure::Died(..) = failure {
-            serving.died(self.cell.on_trial);
+        let error = self.version().failed(failure, self.hook);
+        let cpu = made.map_or(Duration::ZERO, |(_, cpu)| cpu);
+        self.version().scope().metrics.called(self.hook, failure.outcome(), self.began.elapsed(), cpu);
+        let died = matches!(failure, Failure::Died(..));
+        let version = self.version().clone();
+        if died
+            && let Some((account, _)) = made
+            && !account.has_acted()
+            && let Some(occupant) = self.go_back()
+        {
+            self.cell.give(occupant, self.began);
+        } else {
+            if died {
+                self.cell.serving.died(self.cell.on_trial);
+            }
+            self.cell.die(error);
         }
-        serving.scope().metrics.called(self.hook, failure.outcome(), self.began.elapsed(), cpu);
-        self.cell.die(error);
+        if died {
+            version.died();
+        }
         error
+    }
+
+    /// What the cell has where the instance of a new version has died, and nobody has heard of it.
+    fn go_back(&mut self) -> Option<Occupant> {
+        let Fallback { version, saved } = *self.fallback.take()?;
+        self.cell.refuse(self.version().number());
+        self.change_version(version);
+        Some(self.occupant(Content::Asleep(saved)))
+    }
+
+    fn occupant(&mut self, content: Content) -> Occupant {
+        let version = self.version.take().expect("an occupant is made once");
+        Occupant { version, content, fallback: self.fallback.take() }
     }
 
     fn note(&mut self, slow: bool) {
         if !mem::replace(&mut self.noted, true) {
-            self.cell.serving.pace().note(slow);
+            self.version().pace().note(slow);
         }
     }
 }
 
 impl Drop for Turn {
     fn drop(&mut self) {
-        match self.content.take() {
-            Content::Taken if self.over => {}
-            Content::Taken if std::thread::panicking() => {
-                self.fail(&Failure::Host("host code panicked".into()), Duration::ZERO);
+        let content = match self.content.take() {
+            None if self.over => return,
+            None if std::thread::panicking() => {
+                self.fail(&Failure::Host("host code panicked".into()), None);
+                return;
             }
-            Content::Taken => {
-                self.fail(&Failure::Canceled, Duration::ZERO);
+            None => {
+                self.fail(&Failure::Canceled, None);
+                return;
             }
             // Nobody woke it.
-            Content::Room(_, Some(saved)) => self.cell.give(Content::Asleep(saved), self.began),
-            content => self.cell.give(content, self.began),
+            Some(Content::Room(_, Some(saved))) => Content::Asleep(saved),
+            Some(content) => content,
+        };
+        let occupant = self.occupant(content);
+        self.cell.give(occupant, self.began);
+    }
+}
+
+/// Waits until others have gone to sleep, as long as a call may wait.
+async fn wait_for_room(cell: Arc<Cell>, hook: Hook, version: Arc<Version>) -> Result<Slot, NoTurn> {
+    if let Some(slot) = version.room() {
+        return Ok(slot);
+    }
+    // An instance that others share goes on after the close of one connection.
+    let last = hook == Hook::Close && cell.key.is_none();
+    tokio::select! {
+        slot = version.next_room(last) => Ok(slot),
+        () = cell.serving.guests().sleep(version.scope().wait) => {
+            Err(NoTurn::TooLong(version.failed(&Failure::Busy, hook)))
         }
     }
 }
 
 /// Gives a fresh instance what the last one left.
-async fn load(instance: &mut BehaviorInstance, saved: Saved, account: &Account) -> Result<(), Failure> {
+pub(super) async fn load(instance: &mut BehaviorInstance, saved: &Saved, account: &Account) -> Result<(), Failure> {
     let Some(state) = saved.state() else { return Ok(()) };
     match instance.load(state).await {
         Ok(Ok(())) => Ok(()),
@@ -286,6 +369,7 @@ impl Cell {
     /// The answer to `on-upgrade`.
     pub(crate) fn after_upgrade(
         &self,
+        _: &Version,
         instance: Box<BehaviorInstance>,
         answer: Result<behavior::Acceptance, types::Response>,
     ) -> Result<(Content, Result<Acceptance, Response>), Invalid> {
@@ -295,22 +379,33 @@ impl Cell {
     /// The answer to an event.
     pub(crate) fn after_event(
         &self,
+        _: &Version,
         instance: Box<BehaviorInstance>,
         reply: Reply,
     ) -> Result<(Content, Answer), Invalid> {
         Ok((self.keep(instance), answer::hook(reply)?))
     }
 
-    pub(crate) fn after_timer(&self, instance: Box<BehaviorInstance>, (): ()) -> Result<(Content, ()), Invalid> {
+    pub(crate) fn after_timer(
+        &self,
+        _: &Version,
+        instance: Box<BehaviorInstance>,
+        (): (),
+    ) -> Result<(Content, ()), Invalid> {
         Ok((self.keep(instance), ()))
     }
 
     /// What becomes of an instance that was asked to save.
-    fn rest(&self, instance: Box<BehaviorInstance>, left: Result<Vec<u8>, String>) -> Result<(Content, Rest), Invalid> {
+    fn rest(
+        &self,
+        version: &Version,
+        instance: Box<BehaviorInstance>,
+        left: Result<Vec<u8>, String>,
+    ) -> Result<(Content, Rest), Invalid> {
         let left = left.map_err(|why| Awake::Refused(clean(&why).into_owned()));
-        Ok(match left.and_then(|state| self.serving.saved_if_it_fits(state)) {
+        Ok(match left.and_then(|state| version.saved_if_it_fits(state)) {
             Ok(saved) => (Content::Asleep(saved), Rest::Asleep),
-            Err(why) => (Content::Live(instance), Rest::Awake { why, first: self.lies_awake() }),
+            Err(why) => (Content::Live(instance), Rest::Awake { why, first: self.lies_awake(version) }),
         })
     }
 }

@@ -38,7 +38,7 @@ impl HostWithStore<State> for RouteView<'static> {
         to: u64,
         message: types::MessageResult,
     ) -> wasmtime::Result<Result<(), SendError>> {
-        host.get().meter.host_call()?;
+        host.get().meter.act()?;
         let (cost, sent) = in_place(&host, &message, |route, meter, message| {
             let cost = message.len() + OVERHEAD;
             (cost, meter.has_room(cost).then(|| route.send(to.into(), message)))
@@ -53,7 +53,7 @@ impl HostWithStore<State> for RouteView<'static> {
         message: types::MessageResult,
         but: Option<u64>,
     ) -> wasmtime::Result<u64> {
-        host.get().meter.host_call()?;
+        host.get().meter.act()?;
         fan_out(host, &message, |route, message| route.send_all(message, but.map(ConnectionId::from)))
     }
 }
@@ -76,7 +76,7 @@ impl Host for RouteView<'_> {
         fin: bool,
         payload: Vec<u8>,
     ) -> wasmtime::Result<Result<(), SendError>> {
-        self.meter.host_call()?;
+        self.meter.act()?;
         let opcode = self::opcode(opcode);
         if opcode == Opcode::Close {
             return Ok(Err(SendError::Invalid));
@@ -98,7 +98,7 @@ impl Host for RouteView<'_> {
     }
 
     fn close(&mut self, connection: u64, close: types::CloseFrameResult) -> wasmtime::Result<Result<(), SendError>> {
-        self.meter.host_call()?;
+        self.meter.act()?;
         let Ok(frame) = CloseFrame::from_application(close.code, close.reason) else {
             return Ok(Err(SendError::Invalid));
         };
@@ -120,7 +120,7 @@ impl Host for RouteView<'_> {
     }
 
     fn set_attachment(&mut self, connection: u64, value: Vec<u8>) -> wasmtime::Result<Result<(), SendError>> {
-        self.meter.host_call()?;
+        self.meter.act()?;
         Ok(self.route.set_attachment(connection.into(), Bytes::from(value)).map_err(SendError::from))
     }
 }

@@ -26,7 +26,7 @@ impl Host for HeartbeatView<'_> {
     }
 
     fn set_interval_seconds(&mut self, seconds: u32) -> wasmtime::Result<Result<(), String>> {
-        self.meter.host_call()?;
+        self.meter.act()?;
         let payload = self.route.heartbeat().payload().clone();
         Ok(set(self.route, Heartbeat::new(Duration::from_secs(seconds.into()), payload)))
     }
@@ -37,7 +37,7 @@ impl Host for HeartbeatView<'_> {
     }
 
     fn set_payload(&mut self, payload: String) -> wasmtime::Result<Result<(), String>> {
-        self.meter.host_call()?;
+        self.meter.act()?;
         let interval = self.route.heartbeat().interval();
         Ok(set(self.route, Heartbeat::new(interval, payload)))
     }

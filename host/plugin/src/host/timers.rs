@@ -20,7 +20,7 @@ impl TimersView<'_> {
 
 impl Host for TimersView<'_> {
     fn set(&mut self, name: String, after_ms: u64) -> wasmtime::Result<Result<(), String>> {
-        self.meter.host_call()?;
+        self.meter.act()?;
         Ok(match self.timers {
             Some(timers) => timers.set(&name, after_ms),
             None => {
@@ -30,7 +30,7 @@ impl Host for TimersView<'_> {
     }
 
     fn cancel(&mut self, name: String) -> wasmtime::Result<()> {
-        self.meter.host_call()?;
+        self.meter.act()?;
         if let Some(timers) = self.timers {
             timers.cancel(&name);
         }

@@ -18,19 +18,19 @@ impl HostWithStore<State> for RouteView<'static> {
         message: types::MessageResult,
         but: Option<u64>,
     ) -> wasmtime::Result<u64> {
-        host.get().meter.host_call()?;
+        host.get().meter.act()?;
         fan_out(host, &message, |route, message| route.publish(&topic, message, but.map(ConnectionId::from)))
     }
 }
 
 impl Host for RouteView<'_> {
     fn subscribe(&mut self, connection: u64, topic: String) -> wasmtime::Result<Result<(), String>> {
-        self.meter.host_call()?;
+        self.meter.act()?;
         Ok(self.route.subscribe(connection.into(), &topic).map_err(|error| error.to_string()))
     }
 
     fn unsubscribe(&mut self, connection: u64, topic: String) -> wasmtime::Result<()> {
-        self.meter.host_call()?;
+        self.meter.act()?;
         self.route.unsubscribe(connection.into(), &topic);
         Ok(())
     }

@@ -8,7 +8,7 @@ use socklet_core::{
     UpgradeRequest, Upgraded,
 };
 use socklet_plugin::{
-    CallLimits, EngineConfig, Grants, InstancePolicy, LoadError, Plugin, PluginConfig, Plugins, RouteInstances,
+    CallLimits, EngineConfig, Grants, InstancePolicy, LoadError, OnSwap, Plugin, PluginConfig, Plugins, RouteInstances,
 };
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -93,6 +93,7 @@ pub(crate) fn config(source: PathBuf) -> PluginConfig {
         recycle_memory: None,
         fleeting: false,
         saved_state_max: 1 << 20,
+        on_swap: OnSwap::Keep,
     }
 }
 
@@ -337,6 +338,10 @@ impl Connections for Net {
         let state = self.lock();
         let connection = state.connections.get(&connection);
         connection.map_or(0, |connection| connection.sent.iter().map(|message| message.len() as u64).sum())
+    }
+
+    fn replace(&self, connection: ConnectionId) -> Result<(), SendError> {
+        self.close(connection, socklet_core::CloseReason::Replaced.frame())
     }
 
     fn close(&self, connection: ConnectionId, frame: CloseFrame) -> Result<(), SendError> {

@@ -13,5 +13,6 @@ mod instances;
 mod loading;
 mod logs;
 mod sleep;
+mod swap;
 mod timers;
 mod turns;

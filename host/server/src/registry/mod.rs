@@ -150,6 +150,10 @@ impl Connections for RouteConnections {
         self.find(connection).ok_or(SendError::Unknown)?.close_open(CloseReason::Plugin(frame))
     }
 
+    fn replace(&self, connection: ConnectionId) -> Result<(), SendError> {
+        self.find(connection).ok_or(SendError::Unknown)?.close_open(CloseReason::Replaced)
+    }
+
     fn principal_of(&self, connection: ConnectionId) -> Option<Arc<Principal>> {
         self.find(connection)?.principal().cloned()
     }

@@ -9,9 +9,10 @@ mod memory;
 mod refused;
 mod sleep;
 mod stage;
+mod swap;
 mod time;
 
-use self::{answers::*, auth::*, floods::*, framing::*, hooks::*, memory::*, refused::*, sleep::*, time::*};
+use self::{answers::*, auth::*, floods::*, framing::*, hooks::*, memory::*, refused::*, sleep::*, swap::*, time::*};
 
 include!(concat!(env!("OUT_DIR"), "/guests.rs"));
 

@@ -1,0 +1,80 @@
+//! How an instance moves: one of the new version loads what the old one left, before the first event that it gets.
+
+use super::{
+    Cell, Content, NoTurn,
+    content::Fallback,
+    turn::{Turn, load},
+};
+use crate::{
+    failure::Failure,
+    guests::Lost,
+    instance::BehaviorInstance,
+    meter::{Place, TimedOut, timed},
+    metrics::{Hook, Outcome},
+    rest::Saved,
+    slots::Slot,
+    version::Version,
+};
+use socklet_core::DeathKind;
+use std::{sync::Arc, time::Instant};
+
+// === impl Turn ===
+
+impl Turn {
+    /// Moves what sleeps to another version. Where that cannot go on with it, the old one will. Cancel-safe: it sleeps on.
+    pub(super) async fn arrive(mut self, target: Arc<Version>, slot: Slot) -> Result<Self, NoTurn> {
+        let cell = self.cell.clone();
+        let place = target.pace().place();
+        let call = Box::pin(async move {
+            let Some(Content::Asleep(saved)) = &self.content else { return self };
+            match load_in(&self.cell, &target, saved, slot, place).await {
+                Ok(instance) => self.moved(target, instance),
+                Err(failure) => {
+                    target.failed(&failure, Hook::Load);
+                    self.cell.refuse(target.number());
+                    if let Failure::Died(..) = failure {
+                        target.died();
+                    }
+                }
+            }
+            self
+        });
+        cell.serving.guests().run(place, call).await.map_err(|Lost| NoTurn::Dead(cell.lost()))
+    }
+
+    /// From now on the other version goes on, unless its first call kills it.
+    fn moved(&mut self, target: Arc<Version>, instance: Box<BehaviorInstance>) {
+        if let Some(Content::Asleep(saved)) = self.content.replace(Content::Live(instance)) {
+            let version = self.change_version(target);
+            self.fallback = Some(Box::new(Fallback { version, saved }));
+        }
+    }
+}
+
+/// An instance of a version with what one of another has left.
+async fn load_in(
+    cell: &Arc<Cell>,
+    target: &Version,
+    saved: &Saved,
+    slot: Slot,
+    place: Place,
+) -> Result<Box<BehaviorInstance>, Failure> {
+    let began = Instant::now();
+    let sandbox = target.linked().sandbox(target.scope(), slot, cell.timers(target));
+    let sandbox = sandbox.map_err(|error| Failure::Host(format!("{error:#}")))?;
+    let account = sandbox.account();
+    let loaded = timed(&account, place, began, target.scope().wait, || async {
+        let instance = target.linked().instantiate(sandbox).await;
+        let mut instance = Box::new(instance.map_err(|error| Failure::at_start(&error, &account))?);
+        if target.saves() {
+            load(&mut instance, saved, &account).await?;
+        }
+        Ok(instance)
+    })
+    .await
+    .unwrap_or_else(|TimedOut| Err(Failure::Died(DeathKind::Timeout, "waited for too long".into())));
+    let outcome = loaded.as_ref().map_or_else(Failure::outcome, |_| Outcome::Ok);
+    let (duration, used) = (began.elapsed(), account.used());
+    target.scope().metrics.called(Hook::Load, outcome, duration, if used.is_zero() { duration } else { used });
+    loaded
+}

@@ -1,0 +1,219 @@
+//! One version of a plugin: loaded, and proved to start.
+
+use crate::{
+    auth::Judge,
+    census::Census,
+    config::{OnSwap, PluginConfig, RouteInstances},
+    contract::Kind,
+    error::LoadError,
+    guests::Guests,
+    host::log::{GuestLog, clean},
+    instance::{BehaviorIndices, Indices, Linked},
+    load::{AnyLinked, Prepared},
+    meter::{Place, TimedOut, timed},
+    metrics::Metrics,
+    policy::InstancePolicy,
+    rest::Rules,
+    state::Scope,
+    swap::Line,
+    trial::Trial,
+    version::Version,
+};
+use socklet_core::{Connections, PluginName, RouteName, TenantName};
+use std::{
+    fmt,
+    sync::{Arc, OnceLock, Weak},
+    time::{Duration, Instant},
+};
+use wasmtime_wasi_config::WasiConfigVariables;
+
+/// One version of a plugin, whichever routes it is on.
+pub(crate) struct Loaded {
+    number: u32,
+    digest: String,
+    config: PluginConfig,
+    linked: AnyLinked,
+    fleeting: Option<Arc<Linked<BehaviorIndices>>>,
+    settings: Arc<WasiConfigVariables>,
+    census: Arc<Census>,
+    trial: Trial,
+    metrics: Metrics,
+    guests: Arc<Guests>,
+    line: OnceLock<Weak<Line>>,
+}
+
+// === impl Loaded ===
+
+impl Loaded {
+    pub(crate) fn new(
+        number: u32,
+        trial: Trial,
+        config: PluginConfig,
+        prepared: Prepared,
+        metrics: Metrics,
+        guests: Arc<Guests>,
+    ) -> Self {
+        let Prepared { linked, fleeting, inspection } = prepared;
+        let settings = config.settings.iter().map(|(key, value)| (key.clone(), value.clone())).collect();
+        Self {
+            number,
+            digest: inspection.digest,
+            config,
+            linked,
+            fleeting,
+            settings: Arc::new(settings),
+            census: Arc::default(),
+            trial,
+            metrics,
+            guests,
+            line: OnceLock::new(),
+        }
+    }
+
+    pub(crate) fn number(&self) -> u32 {
+        self.number
+    }
+
+    pub(crate) fn name(&self) -> &PluginName {
+        &self.config.name
+    }
+
+    pub(crate) fn digest(&self) -> &str {
+        &self.digest
+    }
+
+    pub(crate) fn kind(&self) -> Kind {
+        match self.linked {
+            AnyLinked::Authenticator(_) => Kind::Authenticator,
+            AnyLinked::Behavior(_) => Kind::Behavior,
+        }
+    }
+
+    /// Whether another is the same component with the same configuration.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        self.digest == other.digest && self.config.is_same_but_for_source(&other.config)
+    }
+
+    pub(crate) fn guests(&self) -> &Arc<Guests> {
+        &self.guests
+    }
+
+    pub(crate) fn metrics(&self) -> &Metrics {
+        &self.metrics
+    }
+
+    pub(crate) fn credentials(&self) -> bool {
+        self.config.grants.credentials
+    }
+
+    /// What becomes of connections that cannot move to this version.
+    pub(crate) fn keeps_old(&self) -> bool {
+        self.config.on_swap == OnSwap::Keep
+    }
+
+    pub(crate) fn census(&self) -> &Census {
+        &self.census
+    }
+
+    pub(crate) fn trial(&self) -> &Trial {
+        &self.trial
+    }
+
+    pub(crate) fn join(&self, line: &Arc<Line>) {
+        // A version belongs to one plugin.
+        let _ = self.line.set(Arc::downgrade(line));
+    }
+
+    pub(crate) fn line(&self) -> Option<Arc<Line>> {
+        self.line.get()?.upgrade()
+    }
+
+    /// As the behavior of a route, with that route's connections and nothing else in reach. None for an authenticator.
+    pub(crate) fn version(
+        self: &Arc<Self>,
+        tenant: &TenantName,
+        route: &RouteName,
+        instances: &RouteInstances,
+        connections: &Arc<dyn Connections>,
+    ) -> Option<Arc<Version>> {
+        let AnyLinked::Behavior(linked) = &self.linked else { return None };
+        let rules = Rules {
+            after: instances.hibernate_after,
+            stateless: self.config.stateless,
+            state_max: self.config.saved_state_max,
+            calls_max: self.config.recycle_calls,
+            memory_mark: self.config.recycle_memory.unwrap_or(self.config.limits.memory_max / 4 * 3),
+        };
+        let is_fleeting = instances.policy == InstancePolicy::Event;
+        let linked = self.fleeting.as_ref().filter(|_| is_fleeting).unwrap_or(linked).clone();
+        let scope = self.scope(tenant, route, Some(connections.clone()));
+        Some(Version::new(self.clone(), linked, scope, rules, is_fleeting))
+    }
+
+    /// As an authenticator of a route. None for a behavior.
+    pub(crate) fn judge(self: &Arc<Self>, tenant: &TenantName, route: &RouteName) -> Option<Arc<Judge>> {
+        let AnyLinked::Authenticator(linked) = &self.linked else { return None };
+        Some(Judge::new(self.clone(), linked.clone(), self.scope(tenant, route, None)))
+    }
+
+    fn scope(&self, tenant: &TenantName, route: &RouteName, connections: Option<Arc<dyn Connections>>) -> Arc<Scope> {
+        let (timeout, wait) = match self.kind() {
+            Kind::Authenticator => (Duration::from_secs(2), Duration::from_secs(5)),
+            Kind::Behavior => (Duration::from_millis(100), Duration::from_secs(30)),
+        };
+        let (plugin, limits) = (&self.config.name, &self.config.limits);
+        Arc::new(Scope {
+            tenant: tenant.clone(),
+            route: route.clone(),
+            plugin: plugin.clone(),
+            log: Arc::new(GuestLog::new(tenant.clone(), route.clone(), plugin.clone())),
+            settings: self.settings.clone(),
+            timeout: limits.timeout.unwrap_or(timeout),
+            wait: limits.wait.unwrap_or(wait),
+            limits: limits.clone(),
+            connections,
+            metrics: self.metrics.clone(),
+            census: self.census.clone(),
+        })
+    }
+
+    /// Instantiates the component once, under its limits, and drops it again.
+    pub(crate) async fn try_start(self: Arc<Self>) -> Result<(), LoadError> {
+        let (tenant, route) = ("-".parse().expect("a valid name"), "-".parse().expect("a valid name"));
+        let scope = self.scope(&tenant, &route, None);
+        match &self.linked {
+            AnyLinked::Authenticator(linked) => try_linked(linked, &scope).await,
+            AnyLinked::Behavior(linked) => {
+                try_linked(linked, &scope).await?;
+                match &self.fleeting {
+                    Some(fleeting) => try_linked(fleeting, &scope).await,
+                    None => Ok(()),
+                }
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Loaded {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // The configuration carries secrets.
+        f.debug_struct("Loaded")
+            .field("name", self.name())
+            .field("number", &self.number)
+            .field("digest", &self.digest)
+            .finish_non_exhaustive()
+    }
+}
+
+async fn try_linked<I: Indices>(linked: &Linked<I>, scope: &Arc<Scope>) -> Result<(), LoadError> {
+    // What a guest says when it dies is the guest's text.
+    let failed = |error: wasmtime::Error| LoadError::Start(clean(&format!("{error:#}")).into_owned());
+    let busy = |_| LoadError::Host("no instance was free to try it out".into());
+    let slot = tokio::time::timeout(scope.wait, linked.slots().passing()).await.map_err(busy)?;
+    let sandbox = linked.sandbox(scope, slot, None).map_err(failed)?;
+    let account = sandbox.account();
+    match timed(&account, Place::Guests, Instant::now(), scope.wait, || linked.instantiate(sandbox)).await {
+        Ok(started) => started.map(drop).map_err(failed),
+        Err(TimedOut) => Err(LoadError::Start("it waited for too long".into())),
+    }
+}
