@@ -139,7 +139,8 @@ impl Judge {
                 Err(Lost) => return Err(self.failed("host code panicked".into())),
             }
         }
-        guests.spawn(place, call).await.unwrap_or_else(|Lost| Err(self.failed("host code panicked".into())))
+        let moved = guests.spawn(place, &self.scope.share, call);
+        moved.await.unwrap_or_else(|Lost| Err(self.failed("host code panicked".into())))
     }
 
     fn failed(&self, why: String) -> CallError {
@@ -178,10 +179,10 @@ impl Judge {
         };
         let duration = began.elapsed();
         match outcome {
-            Outcome::Ok if at_once => self.scope.metrics.answered_at_once(Hook::Authenticate, duration),
+            Outcome::Ok if at_once => self.scope.answered_at_once(Hook::Authenticate, duration, duration),
             _ => {
                 let cpu = if at_once { duration } else { account.used() };
-                self.scope.metrics.called(Hook::Authenticate, outcome, duration, cpu);
+                self.scope.called(Hook::Authenticate, outcome, duration, cpu);
             }
         }
         match &checked {

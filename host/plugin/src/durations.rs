@@ -13,7 +13,7 @@ use std::{
 const BUCKETS: usize = 14;
 const HOOKS: usize = Hook::ALL.len();
 /// Threads that count apart. More than these share.
-const SHARDS: usize = 16;
+pub(crate) const SHARDS: usize = 16;
 
 /// Calls by duration.
 pub(crate) struct Durations([Shard; SHARDS]);
@@ -106,7 +106,8 @@ fn bucket(nanos: u64) -> usize {
     ((u64::BITS - micros.leading_zeros()).div_ceil(2) as usize).min(BUCKETS - 1)
 }
 
-fn shard() -> usize {
+/// Where the calling thread counts.
+pub(crate) fn shard() -> usize {
     static NEXT: AtomicUsize = AtomicUsize::new(0);
     SHARD.with(|shard| {
         if shard.get() == usize::MAX {

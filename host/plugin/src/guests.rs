@@ -1,6 +1,7 @@
 //! Where guests run: a call starts on its caller's thread and moves to a guest thread when it is not done in its first slice.
 
 use crate::{
+    fair::{Share, Taking, Turns},
     meter::{Place, thread_clock},
     ticker::{Awake, Ticker},
 };
@@ -10,6 +11,7 @@ use std::{
     future::{Future, poll_fn},
     panic::{AssertUnwindSafe, catch_unwind},
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll, Waker},
     thread,
     time::Duration,
@@ -39,6 +41,8 @@ const COMPILERS: usize = 4;
 pub(crate) struct Guests {
     brisk: Threads,
     patient: Threads,
+    /// Those of the patient threads.
+    turns: Turns,
     ticker: Ticker,
     /// Where the keepers of routes run.
     keepers: Handle,
@@ -79,6 +83,7 @@ impl Guests {
             keepers: time.unwrap_or_else(|| brisk.handle.clone()),
             brisk,
             patient: Threads::start("socklet-patient", threads.max(1), NICE_PATIENT)?,
+            turns: Turns::new(threads.max(1)),
             ticker: Ticker::start(engines.map(Engine::weak).to_vec())?,
         })
     }
@@ -92,13 +97,14 @@ impl Guests {
     }
 
     /// Lets a call go on on a guest thread, or begin there.
-    pub(crate) fn spawn<T: Send + 'static>(&self, place: Place, call: BoxFuture<T>) -> Moved<T> {
+    pub(crate) fn spawn<T: Send + 'static>(&self, place: Place, share: &Arc<Share>, call: BoxFuture<T>) -> Moved<T> {
         let awake: Awake = self.ticker.hold();
         let call = call.in_current_span();
+        let (turns, share) = (self.turns.clone(), share.clone());
         let task = match place {
             Place::Guests => self.patient.handle.spawn(async move {
                 let _awake = awake;
-                Ok(politely(call).await)
+                Ok(Taking::new(call, turns, share).await)
             }),
             Place::Inline => {
                 let patient = self.patient.handle.clone();
@@ -106,7 +112,10 @@ impl Guests {
                     let _awake = awake;
                     match briskly(call).await {
                         Ok(result) => Ok(result),
-                        Err(call) => AbortOnDropHandle::new(patient.spawn(politely(call))).await.map_err(|_| Lost),
+                        Err(call) => {
+                            let call = Taking::new(call, turns, share);
+                            AbortOnDropHandle::new(patient.spawn(call)).await.map_err(|_| Lost)
+                        }
                     }
                 })
             }
@@ -115,13 +124,18 @@ impl Guests {
     }
 
     /// Starts a call and waits for it. Dropping the future ends the call.
-    pub(crate) async fn run<T: Send + 'static>(&self, place: Place, mut call: BoxFuture<T>) -> Result<T, Lost> {
+    pub(crate) async fn run<T: Send + 'static>(
+        &self,
+        place: Place,
+        share: &Arc<Share>,
+        mut call: BoxFuture<T>,
+    ) -> Result<T, Lost> {
         if place == Place::Inline
             && let Poll::Ready(result) = self.poll_here(&mut call)?
         {
             return Ok(result);
         }
-        self.spawn(place, call).await
+        self.spawn(place, share, call).await
     }
 
     /// The time that the keepers go by.
@@ -205,19 +219,6 @@ async fn briskly<F: Future + Unpin>(call: F) -> Result<F::Output, F> {
             Some(call) => Poll::Ready(Err(call)),
             None => Poll::Pending,
         }
-    })
-    .await
-}
-
-/// Polls a call until it is done. After each slice the thread steps back: Linux lets a thread run to the end of its own slice (3 ms),
-/// whatever its priority, before one that woke up meanwhile, such as one that serves sockets.
-async fn politely<F: Future + Unpin>(mut call: F) -> F::Output {
-    poll_fn(|context| {
-        let poll = Pin::new(&mut call).poll(context);
-        if poll.is_pending() {
-            thread::yield_now();
-        }
-        poll
     })
     .await
 }

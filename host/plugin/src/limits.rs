@@ -1,7 +1,6 @@
 //! Caps what an instance allocates. Growth over a cap fails as the specification says; a guest that dies of it is known by that.
 
-use crate::meter::Account;
-use prometheus_client::metrics::gauge::Gauge;
+use crate::{meter::Account, state::Scope};
 use std::sync::Arc;
 use wasmtime::ResourceLimiter;
 
@@ -22,26 +21,31 @@ pub(crate) struct Limits {
     last_growth: usize,
     elements: usize,
     account: Arc<Account>,
-    /// The memory of all instances.
-    total: Gauge,
+    scope: Arc<Scope>,
 }
 
 // === impl Limits ===
 
 impl Limits {
-    pub(crate) fn new(memory_max: usize, account: Arc<Account>, total: Gauge) -> Self {
-        Self { memory: 0, memory_max, last_growth: 0, elements: 0, account, total }
+    pub(crate) fn new(memory_max: usize, account: Arc<Account>, scope: Arc<Scope>) -> Self {
+        Self { memory: 0, memory_max, last_growth: 0, elements: 0, account, scope }
     }
 
     /// Bytes of memory now.
     pub(crate) fn memory(&self) -> usize {
         self.memory
     }
+
+    fn shrink(&mut self, by: usize) {
+        self.memory -= by;
+        self.scope.metrics.memory().dec_by(by as i64);
+        self.scope.usage.memory.fall(by as u64);
+    }
 }
 
 impl Drop for Limits {
     fn drop(&mut self) {
-        self.total.dec_by(self.memory as i64);
+        self.shrink(self.memory);
     }
 }
 
@@ -58,14 +62,14 @@ impl ResourceLimiter for Limits {
         }
         self.memory += growth;
         self.last_growth = growth;
-        self.total.inc_by(growth as i64);
+        self.scope.metrics.memory().inc_by(growth as i64);
+        self.scope.usage.memory.rise(growth as u64);
         Ok(true)
     }
 
     fn memory_grow_failed(&mut self, _: wasmtime::Error) -> wasmtime::Result<()> {
         let growth = std::mem::take(&mut self.last_growth);
-        self.memory -= growth;
-        self.total.dec_by(growth as i64);
+        self.shrink(growth);
         Ok(())
     }
 
@@ -98,19 +102,19 @@ mod tests {
 
     #[test]
     fn memory_is_counted_over_all_memories_and_given_back() {
-        let total = Gauge::default();
+        let scope = Arc::new(Scope::for_tests());
         let account = Arc::new(Account::default());
-        let mut limits = Limits::new(3, account.clone(), total.clone());
+        let mut limits = Limits::new(3, account.clone(), scope.clone());
         assert!(limits.memory_growing(0, 2, None).unwrap());
         assert!(!limits.memory_growing(0, 1, Some(0)).unwrap());
         assert!(!account.was_refused());
         assert!(!limits.memory_growing(0, 2, None).unwrap());
         assert!(account.was_refused());
         assert!(limits.memory_growing(0, 1, None).unwrap());
-        assert_eq!(total.get(), 3);
+        assert_eq!((scope.metrics.memory().get(), scope.usage.memory.read().level), (3, 3));
         limits.memory_grow_failed(wasmtime::Error::msg("no memory")).unwrap();
-        assert_eq!(total.get(), 2);
+        assert_eq!((scope.metrics.memory().get(), scope.usage.memory.read().level), (2, 2));
         drop(limits);
-        assert_eq!(total.get(), 0);
+        assert_eq!((scope.metrics.memory().get(), scope.usage.memory.read().level), (0, 0));
     }
 }

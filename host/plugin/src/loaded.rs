@@ -6,6 +6,7 @@ use crate::{
     config::{OnSwap, PluginConfig, RouteInstances},
     contract::Kind,
     error::LoadError,
+    fair::Share,
     guests::Guests,
     host::log::{GuestLog, clean},
     instance::{BehaviorIndices, Indices, Linked},
@@ -17,12 +18,14 @@ use crate::{
     state::Scope,
     swap::Line,
     trial::Trial,
+    usage::{Ledger, Usage},
     version::Version,
 };
 use socklet_core::{Connections, PluginName, RouteName, TenantName};
 use std::{
+    collections::HashMap,
     fmt,
-    sync::{Arc, OnceLock, Weak},
+    sync::{Arc, Mutex, OnceLock, Weak},
     time::{Duration, Instant},
 };
 use wasmtime_wasi_config::WasiConfigVariables;
@@ -37,9 +40,37 @@ pub(crate) struct Loaded {
     settings: Arc<WasiConfigVariables>,
     census: Arc<Census>,
     trial: Trial,
-    metrics: Metrics,
-    guests: Arc<Guests>,
+    common: Arc<Common>,
     line: OnceLock<Weak<Line>>,
+}
+
+/// What all plugins of a host have in common.
+pub(crate) struct Common {
+    pub(crate) guests: Arc<Guests>,
+    pub(crate) metrics: Metrics,
+    pub(crate) ledger: Ledger,
+    // A std mutex: held for a look-up.
+    shares: Mutex<HashMap<TenantName, Weak<Share>>>,
+}
+
+// === impl Common ===
+
+impl Common {
+    pub(crate) fn new(guests: Arc<Guests>, metrics: Metrics) -> Self {
+        Self { guests, metrics, ledger: Ledger::default(), shares: Mutex::default() }
+    }
+
+    /// The tenant's part of the guest threads.
+    fn share(&self, tenant: &TenantName) -> Arc<Share> {
+        let mut shares = self.shares.lock().expect("a look-up does not panic");
+        if let Some(share) = shares.get(tenant).and_then(Weak::upgrade) {
+            return share;
+        }
+        shares.retain(|_, share| share.strong_count() > 0);
+        let share = Share::new();
+        shares.insert(tenant.clone(), Arc::downgrade(&share));
+        share
+    }
 }
 
 // === impl Loaded ===
@@ -50,8 +81,7 @@ impl Loaded {
         trial: Trial,
         config: PluginConfig,
         prepared: Prepared,
-        metrics: Metrics,
-        guests: Arc<Guests>,
+        common: Arc<Common>,
     ) -> Self {
         let Prepared { linked, fleeting, inspection } = prepared;
         let settings = config.settings.iter().map(|(key, value)| (key.clone(), value.clone())).collect();
@@ -64,8 +94,7 @@ impl Loaded {
             settings: Arc::new(settings),
             census: Arc::default(),
             trial,
-            metrics,
-            guests,
+            common,
             line: OnceLock::new(),
         }
     }
@@ -95,11 +124,11 @@ impl Loaded {
     }
 
     pub(crate) fn guests(&self) -> &Arc<Guests> {
-        &self.guests
+        &self.common.guests
     }
 
     pub(crate) fn metrics(&self) -> &Metrics {
-        &self.metrics
+        &self.common.metrics
     }
 
     pub(crate) fn credentials(&self) -> bool {
@@ -146,17 +175,27 @@ impl Loaded {
         };
         let is_fleeting = instances.policy == InstancePolicy::Event;
         let linked = self.fleeting.as_ref().filter(|_| is_fleeting).unwrap_or(linked).clone();
-        let scope = self.scope(tenant, route, Some(connections.clone()));
+        let scope = self.scope(tenant, route, Some(connections.clone()), self.usage(tenant, route));
         Some(Version::new(self.clone(), linked, scope, rules, is_fleeting))
     }
 
     /// As an authenticator of a route. None for a behavior.
     pub(crate) fn judge(self: &Arc<Self>, tenant: &TenantName, route: &RouteName) -> Option<Arc<Judge>> {
         let AnyLinked::Authenticator(linked) = &self.linked else { return None };
-        Some(Judge::new(self.clone(), linked.clone(), self.scope(tenant, route, None)))
+        Some(Judge::new(self.clone(), linked.clone(), self.scope(tenant, route, None, self.usage(tenant, route))))
     }
 
-    fn scope(&self, tenant: &TenantName, route: &RouteName, connections: Option<Arc<dyn Connections>>) -> Arc<Scope> {
+    fn usage(&self, tenant: &TenantName, route: &RouteName) -> Arc<Usage> {
+        self.common.ledger.open(tenant, route, &self.config.name, (self.number, &self.digest))
+    }
+
+    fn scope(
+        &self,
+        tenant: &TenantName,
+        route: &RouteName,
+        connections: Option<Arc<dyn Connections>>,
+        usage: Arc<Usage>,
+    ) -> Arc<Scope> {
         let (timeout, wait) = match self.kind() {
             Kind::Authenticator => (Duration::from_secs(2), Duration::from_secs(5)),
             Kind::Behavior => (Duration::from_millis(100), Duration::from_secs(30)),
@@ -172,15 +211,17 @@ impl Loaded {
             wait: limits.wait.unwrap_or(wait),
             limits: limits.clone(),
             connections,
-            metrics: self.metrics.clone(),
+            metrics: self.common.metrics.clone(),
             census: self.census.clone(),
+            usage,
+            share: self.common.share(tenant),
         })
     }
 
     /// Instantiates the component once, under its limits, and drops it again.
     pub(crate) async fn try_start(self: Arc<Self>) -> Result<(), LoadError> {
         let (tenant, route) = ("-".parse().expect("a valid name"), "-".parse().expect("a valid name"));
-        let scope = self.scope(&tenant, &route, None);
+        let scope = self.scope(&tenant, &route, None, Arc::default());
         match &self.linked {
             AnyLinked::Authenticator(linked) => try_linked(linked, &scope).await,
             AnyLinked::Behavior(linked) => {

@@ -1,6 +1,6 @@
 //! What one call has used: CPU time, host calls, bytes queued.
 
-use crate::config::CallLimits;
+use crate::{config::CallLimits, usage::Tally};
 use socklet_core::DeathKind;
 use std::{
     fmt,
@@ -47,6 +47,8 @@ pub(crate) struct Meter {
     cpu_max: Duration,
     host_calls_left: u32,
     queued_left: u64,
+    /// What the call has used, for the books.
+    pub(crate) tally: Tally,
 }
 
 /// Where a call begins.
@@ -181,7 +183,13 @@ pub(crate) fn thread_clock() -> u64 {
 impl Meter {
     /// Full budgets.
     pub(crate) fn new(account: Arc<Account>, cpu_max: Duration, limits: &CallLimits) -> Self {
-        Self { account, cpu_max, host_calls_left: limits.host_calls_max, queued_left: limits.queued_bytes_max }
+        Self {
+            account,
+            cpu_max,
+            host_calls_left: limits.host_calls_max,
+            queued_left: limits.queued_bytes_max,
+            tally: Tally::default(),
+        }
     }
 
     /// Fills the budgets for a new call.
@@ -209,6 +217,7 @@ impl Meter {
 
     /// Takes one host call from the budget.
     pub(crate) fn host_call(&mut self) -> wasmtime::Result<()> {
+        self.tally.host_calls += 1;
         match self.host_calls_left.checked_sub(1) {
             Some(left) => self.host_calls_left = left,
             None => return Err(Exceeded(DeathKind::HostCalls, "too many host calls in one call").into()),
@@ -220,6 +229,12 @@ impl Meter {
     pub(crate) fn act(&mut self) -> wasmtime::Result<()> {
         self.account.acted.store(true, Relaxed);
         self.host_call()
+    }
+
+    /// Notes what was queued, for the books.
+    pub(crate) fn sent(&mut self, messages: u64, bytes: u64) {
+        self.tally.messages_sent += messages;
+        self.tally.bytes_sent += bytes;
     }
 
     /// Whether so many bytes fit into the budget of what may be queued.

@@ -7,14 +7,16 @@ use crate::{
     contract::Kind,
     engine::Engines,
     error::{EngineError, LoadError, WrongKind},
+    fair::Share,
     guests::Guests,
     load::prepare,
-    loaded::Loaded,
+    loaded::{Common, Loaded},
     meter::Place,
     metrics::Metrics,
     serving::{PluginBehavior, Serving},
     swap::{self, Line, NothingBefore, VersionStatus},
     trial::Trial,
+    usage::UsageRow,
 };
 use prometheus_client::registry::Registry;
 use socklet_core::{Authenticator, Behavior, Connections, PluginName, RouteName, TenantName};
@@ -48,9 +50,8 @@ pub enum Swapped {
 
 struct Inner {
     engines: Engines,
-    guests: Arc<Guests>,
     cache: Cache,
-    metrics: Metrics,
+    common: Arc<Common>,
     loads: Semaphore,
 }
 
@@ -68,7 +69,8 @@ impl Plugins {
             .map_err(|error| EngineError::Engine { instances: config.max_instances, reason: format!("{error:#}") })?;
         let guests = Arc::new(Guests::start_threads(config.guest_threads, engines.all(), config.time)?);
         let metrics = Metrics::register(registry);
-        Ok(Self(Arc::new(Inner { engines, guests, cache, metrics, loads: Semaphore::new(LOADS) })))
+        let common = Arc::new(Common::new(guests, metrics));
+        Ok(Self(Arc::new(Inner { engines, cache, common, loads: Semaphore::new(LOADS) })))
     }
 
     /// Loads a plugin: reads, checks and compiles it, or takes it from the cache, and starts it once to see that it does.
@@ -82,12 +84,23 @@ impl Plugins {
         Ok(Plugin { name, kind, line: Line::new(first), plugins: self.clone() })
     }
 
+    /// What all plugins have used since they were loaded, by tenant, route and version.
+    pub fn usage(&self) -> Vec<UsageRow> {
+        self.0.common.ledger.rows()
+    }
+
+    /// Whoever bills has safely kept these rows: those of versions that are gone need not be kept here any longer, and peaks start
+    /// anew.
+    pub fn usage_was_taken(&self, rows: &[UsageRow]) {
+        self.0.common.ledger.taken(rows);
+    }
+
     async fn load_version(&self, config: PluginConfig, number: u32, trial: Trial) -> Result<Arc<Loaded>, LoadError> {
         let inner = self.0.clone();
         let lost = |_| LoadError::Host("the host is going down, or its code panicked".into());
         let _permit = self.0.loads.acquire().await.expect("never closed");
-        let (prepared, config) = self
-            .0
+        let common = &self.0.common;
+        let (prepared, config) = common
             .guests
             .run_blocking(move || {
                 let prepared = prepare(&config, &inner.engines, &inner.cache)?;
@@ -95,9 +108,10 @@ impl Plugins {
             })
             .await
             .map_err(lost)??;
-        let (metrics, guests) = (self.0.metrics.clone(), self.0.guests.clone());
-        let loaded = Arc::new(Loaded::new(number, trial, config, prepared, metrics, guests));
-        self.0.guests.run(Place::Guests, Box::pin(loaded.clone().try_start())).await.map_err(lost)??;
+        let loaded = Arc::new(Loaded::new(number, trial, config, prepared, common.clone()));
+        // It takes turns with all tenants.
+        let start = Box::pin(loaded.clone().try_start());
+        common.guests.run(Place::Guests, &Share::new(), start).await.map_err(lost)??;
         Ok(loaded)
     }
 }
@@ -169,7 +183,7 @@ impl Plugin {
         let _swapping = self.line.swapping.lock().await;
         let swapped = self.load_next(config).await;
         if swapped.is_err() {
-            self.plugins.0.metrics.swapped("refused");
+            self.plugins.0.common.metrics.swapped("refused");
         }
         swapped
     }

@@ -117,7 +117,8 @@ impl Serving {
         let (cell, answer) = self.ask(&request, principal.as_ref()).await?;
         match answer {
             Ok(acceptance) => {
-                let session = PluginSession::new(cell.clone(), connection);
+                let usage = self.current().scope().usage.clone();
+                let session = PluginSession::new(cell.clone(), connection, usage);
                 // Whoever told all the others may not have seen this one.
                 cell.catch_up();
                 Ok(Upgraded::Accepted(acceptance, Box::new(session)))

@@ -8,6 +8,7 @@ use crate::{
     metrics::Hook,
     serving::Serving,
     slots::Slot,
+    usage::Usage,
     version::Version,
 };
 use socklet_core::{Answer, Call, CallError, ConnectionId, Event, Lifeline, Session};
@@ -23,14 +24,17 @@ use std::{
 pub(crate) struct PluginSession {
     cell: Arc<Cell>,
     connection: ConnectionId,
+    /// Of the version that accepted the connection.
+    usage: Arc<Usage>,
 }
 
 // === impl PluginSession ===
 
 impl PluginSession {
-    pub(crate) fn new(cell: Arc<Cell>, connection: ConnectionId) -> Self {
+    pub(crate) fn new(cell: Arc<Cell>, connection: ConnectionId, usage: Arc<Usage>) -> Self {
+        usage.connections.rise(1);
         cell.serving.roster().enter(connection, &cell);
-        Self { cell, connection }
+        Self { cell, connection, usage }
     }
 }
 
@@ -60,6 +64,7 @@ impl Session for PluginSession {
 impl Drop for PluginSession {
     fn drop(&mut self) {
         self.cell.serving.roster().leave(self.connection);
+        self.usage.connections.fall(1);
     }
 }
 

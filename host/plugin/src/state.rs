@@ -3,12 +3,14 @@
 use crate::{
     census::Census,
     config::CallLimits,
+    fair::Share,
     host::{log::GuestLog, stdio::LineSink},
     limits::Limits,
     meter::{Account, Meter},
-    metrics::Metrics,
+    metrics::{Hook, Metrics, Outcome},
     slots::Slot,
     timers::Timers,
+    usage::Usage,
 };
 use socklet_core::{Connections, PluginName, RouteName, TenantName};
 use std::{fmt, sync::Arc, time::Duration};
@@ -50,6 +52,9 @@ pub(crate) struct Scope {
     pub(crate) connections: Option<Arc<dyn Connections>>,
     pub(crate) metrics: Metrics,
     pub(crate) census: Arc<Census>,
+    pub(crate) usage: Arc<Usage>,
+    /// The tenant's part of the guest threads.
+    pub(crate) share: Arc<Share>,
 }
 
 /// Counts an instance for as long as it lives.
@@ -74,13 +79,26 @@ impl State {
         Self {
             wasi,
             table,
-            limits: Limits::new(scope.limits.memory_max, account.clone(), scope.metrics.memory().clone()),
+            limits: Limits::new(scope.limits.memory_max, account.clone(), scope.clone()),
             meter: Meter::new(account, scope.timeout, &scope.limits),
             _live: Live::new(scope.clone()),
             _slot: slot,
             timers,
             scope,
         }
+    }
+}
+
+impl State {
+    /// Enters into the books what the call has used.
+    pub(crate) fn settle(&mut self) {
+        self.scope.usage.settle(&mut self.meter.tally);
+    }
+}
+
+impl Drop for State {
+    fn drop(&mut self) {
+        self.settle();
     }
 }
 
@@ -91,6 +109,44 @@ impl WasiView for State {
 }
 
 // === impl Scope ===
+
+impl Scope {
+    #[cfg(test)]
+    pub(crate) fn for_tests() -> Self {
+        let (tenant, route, plugin) = ("t".parse().unwrap(), "r".parse().unwrap(), "p".parse().unwrap());
+        Self {
+            log: Arc::new(GuestLog::new(
+                TenantName::clone(&tenant),
+                RouteName::clone(&route),
+                PluginName::clone(&plugin),
+            )),
+            tenant,
+            route,
+            plugin,
+            settings: Arc::default(),
+            limits: CallLimits::default(),
+            timeout: Duration::from_secs(1),
+            wait: Duration::from_secs(1),
+            connections: None,
+            metrics: Metrics::register(&mut prometheus_client::registry::Registry::default()),
+            census: Arc::default(),
+            usage: Arc::default(),
+            share: Share::new(),
+        }
+    }
+
+    /// Counts a call that was answered on its caller's thread, without waiting.
+    pub(crate) fn answered_at_once(&self, hook: Hook, duration: Duration, cpu: Duration) {
+        self.metrics.answered_at_once(hook, duration);
+        self.usage.called(cpu, false);
+    }
+
+    /// Counts any other call.
+    pub(crate) fn called(&self, hook: Hook, outcome: Outcome, duration: Duration, cpu: Duration) {
+        self.metrics.called(hook, outcome, duration, cpu);
+        self.usage.called(cpu, matches!(outcome, Outcome::Died(_) | Outcome::Canceled));
+    }
+}
 
 impl fmt::Debug for Scope {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -24,7 +24,7 @@ impl Turn {
     /// Moves what sleeps to another version. Where that cannot go on with it, the old one will. Cancel-safe: it sleeps on.
     pub(super) async fn arrive(mut self, target: Arc<Version>, slot: Slot) -> Result<Self, NoTurn> {
         let cell = self.cell.clone();
-        let place = target.pace().place();
+        let (place, share) = (target.pace().place(), target.scope().share.clone());
         let call = Box::pin(async move {
             let Some(Content::Asleep(saved)) = &self.content else { return self };
             match load_in(&self.cell, &target, saved, slot, place).await {
@@ -39,7 +39,7 @@ impl Turn {
             }
             self
         });
-        cell.serving.guests().run(place, call).await.map_err(|Lost| NoTurn::Dead(cell.lost()))
+        cell.serving.guests().run(place, &share, call).await.map_err(|Lost| NoTurn::Dead(cell.lost()))
     }
 
     /// From now on the other version goes on, unless its first call kills it.
@@ -75,6 +75,6 @@ async fn load_in(
     .unwrap_or_else(|TimedOut| Err(Failure::Died(DeathKind::Timeout, "waited for too long".into())));
     let outcome = loaded.as_ref().map_or_else(Failure::outcome, |_| Outcome::Ok);
     let (duration, used) = (began.elapsed(), account.used());
-    target.scope().metrics.called(Hook::Load, outcome, duration, if used.is_zero() { duration } else { used });
+    target.scope().called(Hook::Load, outcome, duration, if used.is_zero() { duration } else { used });
     loaded
 }

@@ -15,6 +15,7 @@ use crate::{
     metrics::{Hook, Outcome},
     rest::{Awake, Rest, Saved},
     slots::Slot,
+    usage::Stopwatch,
     version::Version,
 };
 use socklet_core::{Acceptance, Answer, BoxFuture, CallError, DeathKind, Response};
@@ -32,6 +33,8 @@ pub(crate) struct Turn {
     /// None from when the call began.
     pub(super) content: Option<Content>,
     pub(super) fallback: Option<Box<Fallback>>,
+    /// Of a call on a guest thread, which may be given up.
+    account: Option<Arc<Account>>,
     /// The pace knows how slow the call is.
     noted: bool,
     over: bool,
@@ -49,7 +52,17 @@ impl Turn {
     pub(super) fn new(cell: Arc<Cell>, hook: Hook, occupant: Occupant) -> Self {
         let began = cell.serving.guests().now();
         let Occupant { version, content, fallback } = occupant;
-        Self { cell, hook, began, version: Some(version), content: Some(content), fallback, noted: false, over: false }
+        Self {
+            cell,
+            hook,
+            began,
+            version: Some(version),
+            content: Some(content),
+            fallback,
+            account: None,
+            noted: false,
+            over: false,
+        }
     }
 
     pub(crate) fn version(&self) -> &Arc<Version> {
@@ -162,12 +175,14 @@ impl Turn {
         };
         if place == Place::Inline {
             let watch = self.version().pace().watch();
+            let stopwatch = Stopwatch::start();
             let polled = self.cell.serving.guests().poll_here(&mut call);
             let time = self.began.elapsed();
+            let cpu = stopwatch.stop(time);
             self.version().pace().held(time, watch);
             match polled {
                 Ok(Poll::Ready(called)) => {
-                    return Started::Done(self.end(called, &account, Some(time), finish, refused));
+                    return Started::Done(self.end(called, &account, Some((time, cpu)), finish, refused));
                 }
                 Ok(Poll::Pending) if account.was_slow() => self.note(true),
                 Ok(Poll::Pending) => {}
@@ -177,12 +192,13 @@ impl Turn {
                 }
             }
         }
-        let serving = self.cell.serving.clone();
+        self.account = Some(account.clone());
+        let (serving, share) = (self.cell.serving.clone(), self.version().scope().share.clone());
         let rest = async move {
             let called = call.await;
             self.end(called, &account, None, finish, refused)
         };
-        Started::Moved(serving.guests().spawn(place, Box::pin(rest)))
+        Started::Moved(serving.guests().spawn(place, &share, Box::pin(rest)))
     }
 
     /// The call, not begun yet. What it holds is what a call that is done at once allocates.
@@ -235,17 +251,17 @@ impl Turn {
         }
     }
 
+    /// `at_once`: the duration and the CPU time of a call that was done on its caller's thread.
     fn end<R, A>(
         mut self,
         called: Called<R>,
         account: &Account,
-        at_once: Option<Duration>,
+        at_once: Option<(Duration, Duration)>,
         finish: Finish<R, A>,
         refused: fn(&A) -> bool,
     ) -> Result<A, CallError> {
         self.note(account.was_slow());
-        let duration = at_once.unwrap_or_else(|| self.began.elapsed());
-        let cpu = at_once.unwrap_or_else(|| account.used());
+        let (duration, cpu) = at_once.unwrap_or_else(|| (self.began.elapsed(), account.used()));
         let failure = match called {
             Ok(Ok((instance, answer))) => match finish(&self.cell, self.version(), instance, answer) {
                 Ok((content, answer)) => {
@@ -253,11 +269,11 @@ impl Turn {
                     // From here on there is no way back.
                     self.fallback = None;
                     self.version().passed();
-                    let metrics = &self.version().scope().metrics;
+                    let scope = self.version().scope();
                     match refused(&answer) {
-                        false if at_once.is_some() => metrics.answered_at_once(self.hook, duration),
-                        false => metrics.called(self.hook, Outcome::Ok, duration, cpu),
-                        true => metrics.called(self.hook, Outcome::Refused, duration, cpu),
+                        false if at_once.is_some() => scope.answered_at_once(self.hook, duration, cpu),
+                        false => scope.called(self.hook, Outcome::Ok, duration, cpu),
+                        true => scope.called(self.hook, Outcome::Refused, duration, cpu),
                     }
                     let occupant = self.occupant(content);
                     self.cell.give(occupant, self.began + duration);
@@ -276,7 +292,7 @@ impl Turn {
         self.over = true;
         let error = self.version().failed(failure, self.hook);
         let cpu = made.map_or(Duration::ZERO, |(_, cpu)| cpu);
-        self.version().scope().metrics.called(self.hook, failure.outcome(), self.began.elapsed(), cpu);
+        self.version().scope().called(self.hook, failure.outcome(), self.began.elapsed(), cpu);
         let died = matches!(failure, Failure::Died(..));
         let version = self.version().clone();
         if died
@@ -326,7 +342,8 @@ impl Drop for Turn {
                 return;
             }
             None => {
-                self.fail(&Failure::Canceled, None);
+                let account = self.account.take();
+                self.fail(&Failure::Canceled, account.as_deref().map(|account| (account, account.used())));
                 return;
             }
             // Nobody woke it.

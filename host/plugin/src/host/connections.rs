@@ -44,7 +44,11 @@ impl HostWithStore<State> for RouteView<'static> {
             (cost, meter.has_room(cost).then(|| route.send(to.into(), message)))
         })?;
         let Some(sent) = sent else { return Ok(Err(spent())) };
-        host.get().meter.queue_or_end(cost)?;
+        let meter = host.get().meter;
+        meter.queue_or_end(cost)?;
+        if sent.is_ok() {
+            meter.sent(1, (cost - OVERHEAD) as u64);
+        }
         Ok(sent.map_err(SendError::from))
     }
 
@@ -84,7 +88,11 @@ impl Host for RouteView<'_> {
         if !self.meter.queue(payload.len() + OVERHEAD) {
             return Ok(Err(spent()));
         }
-        Ok(self.route.send_frame(to.into(), opcode, fin, &payload).map_err(SendError::from))
+        let sent = self.route.send_frame(to.into(), opcode, fin, &payload);
+        if sent.is_ok() {
+            self.meter.sent(fin.into(), payload.len() as u64);
+        }
+        Ok(sent.map_err(SendError::from))
     }
 
     async fn flush(&mut self, connection: u64) -> wasmtime::Result<Result<(), SendError>> {
@@ -168,6 +176,7 @@ pub(super) fn fan_out(
     let meter = host.get().meter;
     meter.queue_or_end(cost)?;
     let receivers = receivers.unwrap_or_default();
+    meter.sent(receivers, receivers * (cost - OVERHEAD) as u64);
     meter.queue_or_end(OVERHEAD * receivers as usize)?;
     Ok(receivers)
 }

@@ -5,6 +5,7 @@
 mod auth;
 mod breaker;
 mod deaths;
+mod fairness;
 mod frames;
 mod harness;
 mod hostile;
@@ -16,3 +17,4 @@ mod sleep;
 mod swap;
 mod timers;
 mod turns;
+mod usage;

@@ -1,0 +1,164 @@
+//! Everything that plugins have used: a row for each tenant, route and version.
+
+use super::Usage;
+use socklet_core::{PluginName, RouteName, TenantName};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// The rows of a host.
+#[derive(Debug, Default)]
+pub(crate) struct Ledger(Mutex<Vec<Entry>>);
+
+/// What one version of a plugin has used on one route, since it was loaded.
+#[derive(Clone, Debug, PartialEq)]
+pub struct UsageRow {
+    /// Who it belongs to.
+    pub tenant: TenantName,
+    /// The route.
+    pub route: RouteName,
+    /// The plugin.
+    pub plugin: PluginName,
+    /// Counts the versions of the plugin since the host was started, from 1.
+    pub version: u32,
+    /// `sha256:` and 64 hex digits of the component.
+    pub digest: String,
+    /// CPU time of its calls in seconds, that of host functions included.
+    pub cpu_seconds: f64,
+    /// Calls into the plugin.
+    pub calls: u64,
+    /// Calls that killed their instance.
+    pub traps: u64,
+    /// Calls of the plugin to the host.
+    pub host_calls: u64,
+    /// Messages that it was given.
+    pub messages_received: u64,
+    /// Bytes of their payload.
+    pub bytes_received: u64,
+    /// Messages that it sent, counted for each receiver.
+    pub messages_sent: u64,
+    /// Bytes of their payload, as often as they were sent.
+    pub bytes_sent: u64,
+    /// Connections that it accepted and that are open.
+    pub connections: u64,
+    /// How long all connections that it accepted were open, in seconds.
+    pub connection_seconds: f64,
+    /// Bytes of guest memory now.
+    pub memory_bytes: u64,
+    /// The most bytes of guest memory since [`crate::Plugins::usage_was_taken`].
+    pub memory_peak_bytes: u64,
+    /// Bytes of guest memory times seconds.
+    pub memory_byte_seconds: f64,
+    /// Nothing can be added any more: the version is gone.
+    pub is_final: bool,
+}
+
+#[derive(Debug)]
+struct Entry {
+    tenant: TenantName,
+    route: RouteName,
+    plugin: PluginName,
+    version: u32,
+    digest: String,
+    usage: Arc<Usage>,
+}
+
+// === impl Ledger ===
+
+impl Ledger {
+    /// A new row.
+    pub(crate) fn open(
+        &self,
+        tenant: &TenantName,
+        route: &RouteName,
+        plugin: &PluginName,
+        (version, digest): (u32, &str),
+    ) -> Arc<Usage> {
+        let usage = Arc::<Usage>::default();
+        self.entries().push(Entry {
+            tenant: tenant.clone(),
+            route: route.clone(),
+            plugin: plugin.clone(),
+            version,
+            digest: digest.to_owned(),
+            usage: usage.clone(),
+        });
+        usage
+    }
+
+    pub(crate) fn rows(&self) -> Vec<UsageRow> {
+        self.entries().iter().map(Entry::row).collect()
+    }
+
+    /// Forgets rows that were final when they were taken, and the peaks of the others.
+    pub(crate) fn taken(&self, rows: &[UsageRow]) {
+        let is_final = |entry: &Entry| {
+            rows.iter().any(|row| {
+                row.is_final
+                    && (&row.tenant, &row.route, &row.plugin) == (&entry.tenant, &entry.route, &entry.plugin)
+                    && row.version == entry.version
+            })
+        };
+        // One that is not used any more is not looked for among those that are.
+        self.entries().retain(|entry| Arc::strong_count(&entry.usage) > 1 || !is_final(entry));
+        for entry in self.entries().iter() {
+            entry.usage.memory.forget_peak();
+        }
+    }
+
+    fn entries(&self) -> MutexGuard<'_, Vec<Entry>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+// === impl Entry ===
+
+impl Entry {
+    fn row(&self) -> UsageRow {
+        // Before anything is read: what is final must be complete.
+        let is_final = Arc::strong_count(&self.usage) == 1;
+        let (counts, memory, connections) =
+            (self.usage.counts(), self.usage.memory.read(), self.usage.connections.read());
+        UsageRow {
+            tenant: self.tenant.clone(),
+            route: self.route.clone(),
+            plugin: self.plugin.clone(),
+            version: self.version,
+            digest: self.digest.clone(),
+            cpu_seconds: counts.cpu_nanos as f64 / 1e9,
+            calls: counts.calls,
+            traps: counts.deaths,
+            host_calls: counts.host_calls,
+            messages_received: counts.messages_received,
+            bytes_received: counts.bytes_received,
+            messages_sent: counts.messages_sent,
+            bytes_sent: counts.bytes_sent,
+            connections: connections.level,
+            connection_seconds: connections.seconds,
+            memory_bytes: memory.level,
+            memory_peak_bytes: memory.peak,
+            memory_byte_seconds: memory.seconds,
+            is_final,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    #[test]
+    fn a_row_stays_until_it_was_taken_complete() {
+        let ledger = Ledger::default();
+        let (tenant, name) = ("acme".parse().unwrap(), "main".parse().unwrap());
+        let usage = ledger.open(&tenant, &name, &"echo".parse().unwrap(), (1, "sha256:00"));
+        usage.called(Duration::from_secs(2), true);
+        let early = ledger.rows();
+        assert_eq!((early[0].cpu_seconds, early[0].calls, early[0].traps), (2.0, 1, 1));
+        drop(usage);
+        ledger.taken(&early);
+        let last = ledger.rows();
+        assert!(last[0].is_final, "it had not been when it was taken");
+        ledger.taken(&last);
+        assert!(ledger.rows().is_empty());
+    }
+}
