@@ -19,7 +19,7 @@ use crate::{
     state::Scope,
 };
 use prometheus_client::registry::Registry;
-use socklet_core::{Authenticator, Behavior, Connections, PluginName, RouteName, TenantName};
+use socklet_core::{Authenticator, Behavior, Connections, PluginName, Quotas, RouteName, Tenant};
 use std::{
     fmt,
     sync::Arc,
@@ -151,7 +151,7 @@ impl Plugin {
     /// # Errors
     ///
     /// When it is a behavior.
-    pub fn authenticator(&self, tenant: &TenantName, route: &RouteName) -> Result<Arc<dyn Authenticator>, WrongKind> {
+    pub fn authenticator(&self, tenant: &Arc<Tenant>, route: &RouteName) -> Result<Arc<dyn Authenticator>, WrongKind> {
         match &self.0.linked {
             AnyLinked::Authenticator(linked) => {
                 let scope = self.0.scope(tenant, route, None);
@@ -168,7 +168,7 @@ impl Plugin {
     /// When it is an authenticator.
     pub fn behavior(
         &self,
-        tenant: &TenantName,
+        tenant: &Arc<Tenant>,
         route: &RouteName,
         instances: RouteInstances,
         connections: Arc<dyn Connections>,
@@ -212,7 +212,7 @@ impl Loaded {
         self.credentials
     }
 
-    fn scope(&self, tenant: &TenantName, route: &RouteName, connections: Option<Arc<dyn Connections>>) -> Arc<Scope> {
+    fn scope(&self, tenant: &Arc<Tenant>, route: &RouteName, connections: Option<Arc<dyn Connections>>) -> Arc<Scope> {
         let (timeout, wait) = match self.kind() {
             Kind::Authenticator => (Duration::from_secs(2), Duration::from_secs(5)),
             Kind::Behavior => (Duration::from_millis(100), Duration::from_secs(30)),
@@ -221,7 +221,7 @@ impl Loaded {
             tenant: tenant.clone(),
             route: route.clone(),
             plugin: self.name.clone(),
-            log: Arc::new(GuestLog::new(tenant.clone(), route.clone(), self.name.clone())),
+            log: Arc::new(GuestLog::new(tenant.name().clone(), route.clone(), self.name.clone())),
             settings: self.settings.clone(),
             limits: self.limits.clone(),
             timeout: self.limits.timeout.unwrap_or(timeout),
@@ -233,7 +233,8 @@ impl Loaded {
 
     /// Instantiates the component once, under its limits, and drops it again.
     async fn try_start(self: Arc<Self>) -> Result<(), LoadError> {
-        let (tenant, route) = ("-".parse().expect("a valid name"), "-".parse().expect("a valid name"));
+        let tenant = Arc::new(Tenant::new("-".parse().expect("a valid name"), Quotas::default()));
+        let route = "-".parse().expect("a valid name");
         let scope = self.scope(&tenant, &route, None);
         match &self.linked {
             AnyLinked::Authenticator(linked) => try_linked(linked, &scope).await,

@@ -10,7 +10,7 @@ use crate::{
     timers::Timers,
 };
 use prometheus_client::metrics::gauge::Gauge;
-use socklet_core::{Connections, PluginName, RouteName, TenantName};
+use socklet_core::{Connections, PluginName, RouteName, Tenant};
 use std::{fmt, sync::Arc, time::Duration};
 use wasmtime::component::ResourceTable;
 use wasmtime_wasi::{WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
@@ -36,7 +36,7 @@ pub(crate) struct State {
 
 /// One plugin on one route: what all its instances there have in common.
 pub(crate) struct Scope {
-    pub(crate) tenant: TenantName,
+    pub(crate) tenant: Arc<Tenant>,
     pub(crate) route: RouteName,
     pub(crate) plugin: PluginName,
     pub(crate) log: Arc<GuestLog>,
@@ -95,7 +95,7 @@ impl fmt::Debug for Scope {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // Settings carry secrets.
         f.debug_struct("Scope")
-            .field("tenant", &self.tenant)
+            .field("tenant", self.tenant.name())
             .field("route", &self.route)
             .field("plugin", &self.plugin)
             .finish_non_exhaustive()

@@ -70,7 +70,7 @@ impl Admission {
     }
 
     pub(crate) fn route_name(&self) -> String {
-        format!("{}/{}", self.route.config.tenant, self.route.config.name)
+        format!("{}/{}", self.route.tenant(), self.route.config.name)
     }
 
     /// Keeps the socket's slot for as long as the connection lives.
@@ -189,7 +189,7 @@ fn failed(error: CallError) -> Refused {
 
 fn invalid(route: &Route, hook: &'static str, what: &str) -> Refused {
     let event = EventId::next();
-    let (tenant, route) = (&route.config.tenant, &route.config.name);
+    let (tenant, route) = (route.tenant(), &route.config.name);
     warn!(%event, %tenant, %route, hook, what, "plugin gave an invalid answer");
     Refused::Host(Refusal::PluginFailed(event))
 }

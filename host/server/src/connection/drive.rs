@@ -499,7 +499,7 @@ impl Drive {
 
     /// Whose connection it is: tenant and route.
     pub(super) fn route(&self) -> (TenantName, RouteName) {
-        (self.route.config.tenant.clone(), self.route.config.name.clone())
+        (self.route.tenant().name().clone(), self.route.config.name.clone())
     }
 
     /// What to tell of the end, and what is left.

@@ -17,7 +17,7 @@ pub(crate) use peer::{Noticed, Peer};
 use shared::Shared;
 use socklet_core::{
     BoxFuture, CloseFrame, CloseReason, ConnectionId, Connections, Heartbeat, MessageRef, Opcode, Principal, SendError,
-    SubscribeError,
+    SubscribeError, Tenant,
 };
 use std::sync::{
     Arc, PoisonError, RwLock, RwLockReadGuard,
@@ -28,6 +28,7 @@ use topics::Topics;
 /// The connections of one route of one tenant: nothing of any other can be reached through it.
 #[derive(Debug)]
 pub struct RouteConnections {
+    tenant: Arc<Tenant>,
     peers: RwLock<ById<Arc<Peer>>>,
     shared: Arc<Shared>,
     topics: Topics,
@@ -47,9 +48,10 @@ pub(crate) struct Registration {
 // === impl RouteConnections ===
 
 impl RouteConnections {
-    /// The connections of a route; none yet.
-    pub fn new(route: &RouteConfig, metrics: &Metrics) -> Self {
+    /// The connections of a route of a tenant; none yet.
+    pub fn new(route: &RouteConfig, tenant: Arc<Tenant>, metrics: &Metrics) -> Self {
         Self {
+            tenant,
             peers: RwLock::default(),
             shared: Arc::new(Shared::new(route, metrics)),
             topics: Topics::default(),
@@ -57,6 +59,10 @@ impl RouteConnections {
             heartbeats: AtomicU32::new(0),
             max_connections: route.limits.max_connections.unwrap_or(usize::MAX),
         }
+    }
+
+    pub(crate) fn tenant(&self) -> &Arc<Tenant> {
+        &self.tenant
     }
 
     /// Takes a place for a connection. None when the route is full.
