@@ -51,13 +51,13 @@ impl RouteConnections {
     /// The connections of a route of a tenant; none yet.
     pub fn new(route: &RouteConfig, tenant: Arc<Tenant>, metrics: &Metrics) -> Self {
         Self {
-            tenant,
             peers: RwLock::default(),
             shared: Arc::new(Shared::new(route, metrics)),
-            topics: Topics::default(),
+            topics: Topics::new(tenant.topics()),
             heartbeat: RwLock::new(route.heartbeat.clone()),
             heartbeats: AtomicU32::new(0),
             max_connections: route.limits.max_connections.unwrap_or(usize::MAX),
+            tenant,
         }
     }
 
@@ -170,7 +170,11 @@ impl Connections for RouteConnections {
 
     fn subscribe(&self, connection: ConnectionId, topic: &str) -> Result<(), SubscribeError> {
         let peer = self.find(connection).ok_or(SubscribeError::Unknown)?;
-        self.topics.subscribe(&peer, topic)
+        let subscribed = self.topics.subscribe(&peer, topic);
+        if subscribed == Err(SubscribeError::Quota) {
+            self.shared.metrics.limit_hit("tenant_max_topics");
+        }
+        subscribed
     }
 
     fn unsubscribe(&self, connection: ConnectionId, topic: &str) {
