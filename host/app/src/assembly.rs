@@ -2,12 +2,12 @@
 
 use crate::{
     app::{App, Served},
-    config::{Config, EnginePlan, Mistake, Mistakes, PluginPlan, Problems, RoutePlan},
+    config::{Config, EnginePlan, Mistake, Mistakes, PluginPlan, Problems, RoutePlan, TenantPlans},
     ops::{Health, Ops},
 };
 use futures_util::future::join_all;
 use prometheus_client::{metrics::info::Info, registry::Registry};
-use socklet_core::{Authenticator, Behavior, Connections, PluginName};
+use socklet_core::{Authenticator, Behavior, Connections, PluginName, Tenant, TenantName};
 use socklet_plugin::{
     CallLimits, EngineConfig, EngineError, Grants, InstancePolicy, Kind, Plugin, PluginConfig, Plugins,
 };
@@ -61,8 +61,9 @@ impl Config {
         let metrics = Metrics::register(&mut registry);
         let engine = Plugins::new(engine_config(&self.engine), &mut registry)?;
         let plugins = load(&engine, &self.plugins, &self.routes).await?;
-        let routes = self.routes.iter().map(|plan| route(plan, &plugins, &metrics)).collect::<Result<Vec<_>, _>>()?;
-        let routes = Routes::new(routes)?;
+        let tenants = tenants(&self.tenants, &self.routes);
+        let route = |plan: &RoutePlan| route(plan, &tenants[&plan.tenant], &plugins, &metrics);
+        let routes = Routes::new(self.routes.iter().map(route).collect::<Result<_, _>>()?)?;
         let workers = workers(self.server.workers).map_err(BuildError::Workers)?;
         let server = Server::new(self.server, routes, metrics, &workers);
         let mut listeners = Vec::new();
@@ -185,9 +186,24 @@ fn plugin_config(plan: &PluginPlan, routes: &[RoutePlan]) -> PluginConfig {
     }
 }
 
-fn route(plan: &RoutePlan, plugins: &HashMap<PluginName, Plugin>, metrics: &Metrics) -> Result<Route, Mistakes> {
-    let (tenant, name) = (&plan.config.tenant, &plan.config.name);
-    let connections = Arc::new(RouteConnections::new(&plan.config, metrics));
+/// The tenants of the routes: one of each name.
+fn tenants(plans: &TenantPlans, routes: &[RoutePlan]) -> HashMap<TenantName, Arc<Tenant>> {
+    let mut tenants = HashMap::new();
+    for RoutePlan { tenant: name, .. } in routes {
+        let tenant = || Arc::new(Tenant::new(name.clone(), plans.quotas(name).clone()));
+        tenants.entry(name.clone()).or_insert_with(tenant);
+    }
+    tenants
+}
+
+fn route(
+    plan: &RoutePlan,
+    tenant: &Arc<Tenant>,
+    plugins: &HashMap<PluginName, Plugin>,
+    metrics: &Metrics,
+) -> Result<Route, Mistakes> {
+    let name = &plan.config.name;
+    let connections = Arc::new(RouteConnections::new(&plan.config, tenant.clone(), metrics));
     let plugin = |name: &PluginName| plugins.get(name).expect("a route's plugins exist and are loaded");
     let authenticators = plan
         .authenticators

@@ -49,6 +49,8 @@ pub enum CloseReason {
     TooBig,
     /// Too many messages, bytes or control frames in a time.
     RateLimit,
+    /// The tenant's connections together send more than their quota.
+    OverQuota,
     /// The connection sent and received nothing for too long.
     IdleTimeout,
     /// The connection reached its maximum age.
@@ -237,6 +239,7 @@ impl CloseReason {
             Self::Expired => CloseFrame::fixed(CloseCode::POLICY, "authorization expired"),
             Self::HeartbeatMissed => CloseFrame::fixed(CloseCode::POLICY, "no pong in time"),
             Self::TooBig => CloseFrame::fixed(CloseCode::TOO_BIG, "message too big"),
+            Self::OverQuota => CloseFrame::fixed(CloseCode::AGAIN, "too busy, try again later"),
             Self::SlowConsumer => CloseFrame::fixed(CloseCode::AGAIN, "reading too slowly"),
             Self::SendTimeout => CloseFrame::fixed(CloseCode::AGAIN, "send timed out"),
             Self::PluginFailed(event) => CloseFrame::fixed(CloseCode::ERROR, format!("plugin failed, event {event}")),
@@ -250,7 +253,7 @@ impl CloseReason {
             Self::Plugin(_) => Cause::Plugin,
             Self::Operator(_) | Self::Draining | Self::Replaced | Self::ListenerStopped => Cause::Operator,
             Self::Protocol(_) | Self::NotUtf8 | Self::Inconsistent(_) => Cause::Protocol,
-            Self::TooBig | Self::RateLimit | Self::IdleTimeout | Self::MaxLifetime => Cause::Limit,
+            Self::TooBig | Self::RateLimit | Self::OverQuota | Self::IdleTimeout | Self::MaxLifetime => Cause::Limit,
             Self::Expired => Cause::Expired,
             Self::HeartbeatMissed => Cause::Heartbeat,
             Self::SlowConsumer | Self::SendTimeout => Cause::SlowConsumer,

@@ -121,4 +121,7 @@ pub enum SubscribeError {
     /// The connection is in 128 topics.
     #[error("a connection can be in at most 128 topics")]
     TooMany,
+    /// The topic would be one more than the tenant's quota.
+    #[error("the tenant has as many topics as its quota allows")]
+    Quota,
 }

@@ -13,8 +13,12 @@ mod ids;
 mod message;
 mod names;
 mod principal;
+mod rate;
 mod refusal;
 mod request;
+mod tally;
+mod tenant;
+mod throttle;
 
 pub use authenticator::{Authenticator, Verdict};
 pub use behavior::{Acceptance, Answer, Behavior, Call, Event, Session, Upgraded};
@@ -26,8 +30,12 @@ pub use ids::ConnectionId;
 pub use message::{Frame, Message, MessageRef, Opcode};
 pub use names::{InvalidName, ListenerName, PluginName, RouteName, TenantName};
 pub use principal::{InvalidPrincipal, Principal};
+pub use rate::{InvalidRate, Rate};
 pub use refusal::Refusal;
 pub use request::{Field, Response, UpgradeRequest};
+pub use tally::{Taken, Tally};
+pub use tenant::{Quotas, Tenant};
+pub use throttle::Throttle;
 
 /// A future that owns everything it needs.
 pub type BoxFuture<T> = futures_util::future::BoxFuture<'static, T>;

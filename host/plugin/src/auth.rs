@@ -13,7 +13,7 @@ use crate::{
     state::Scope,
     swap::{self, Follower},
 };
-use socklet_core::{Authenticator, BoxFuture, CallError, DeathKind, RouteName, TenantName, UpgradeRequest, Verdict};
+use socklet_core::{Authenticator, BoxFuture, CallError, DeathKind, RouteName, Tenant, UpgradeRequest, Verdict};
 use std::{
     fmt,
     sync::{Arc, PoisonError, RwLock},
@@ -23,7 +23,7 @@ use std::{
 
 /// One authenticator on one route.
 pub(crate) struct PluginAuthenticator {
-    tenant: TenantName,
+    tenant: Arc<Tenant>,
     route: RouteName,
     // A std lock: held for a clone and never across an await.
     judges: RwLock<Judges>,
@@ -47,7 +47,7 @@ pub(crate) struct Judge {
 
 impl PluginAuthenticator {
     /// None when the plugin is not an authenticator.
-    pub(crate) fn new(loaded: &Arc<Loaded>, tenant: &TenantName, route: &RouteName) -> Option<Arc<Self>> {
+    pub(crate) fn new(loaded: &Arc<Loaded>, tenant: &Arc<Tenant>, route: &RouteName) -> Option<Arc<Self>> {
         let judges = Judges { current: loaded.judge(tenant, route)?, before: None };
         Some(Arc::new(Self { tenant: tenant.clone(), route: route.clone(), judges: RwLock::new(judges) }))
     }
@@ -110,10 +110,10 @@ impl Judge {
 
     async fn judge(self: Arc<Self>, request: Arc<UpgradeRequest>) -> Result<Verdict, CallError> {
         let guests = self.loaded.guests();
-        let slot = match self.linked.slots().try_passing() {
+        let slot = match self.scope.rooms.try_passing() {
             Some(slot) => slot,
             None => tokio::select! {
-                slot = self.linked.slots().passing() => slot,
+                slot = self.scope.rooms.passing() => slot,
                 () = guests.sleep(self.scope.wait) => {
                     return Err(Failure::Busy.report(&self.scope, Hook::Authenticate));
                 }
@@ -125,7 +125,7 @@ impl Judge {
             Err(error) => return Err(self.failed(format!("{error:#}"))),
         };
         let account = sandbox.account();
-        let place = self.pace.place();
+        let place = self.scope.place(&self.pace);
         let mut call: BoxFuture<_> = Box::pin(self.clone().ask(place, began, sandbox, request));
         if place == Place::Inline {
             let watch = self.pace.watch();
@@ -139,7 +139,7 @@ impl Judge {
                 Err(Lost) => return Err(self.failed("host code panicked".into())),
             }
         }
-        let moved = guests.spawn(place, &self.scope.share, call);
+        let moved = guests.spawn(place, &self.scope.household.share, call);
         moved.await.unwrap_or_else(|Lost| Err(self.failed("host code panicked".into())))
     }
 

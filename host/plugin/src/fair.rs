@@ -1,24 +1,33 @@
 //! Shares the guest threads between tenants, not between calls: whoever has used least goes next, however many of its calls compute.
 //!
-//! A call computes in slices of about a millisecond. Before each it waits for its tenant's turn. Turns are given out by virtual time,
-//! as an operating system does it: a tenant's time is the CPU time that it has used, and who comes after a pause begins at the time of
-//! those who are there, so that nobody saves turns up.
+//! A call computes in slices of about a millisecond. Before each it waits for its tenant's turn; after each it queues up again before
+//! it gives the turn away, so that whoever wants to compute is in the queue. Turns are given out by virtual time,
+//! as an operating system does it: a tenant's time is the CPU time that it has used, and who comes after a pause begins close to the
+//! time of those who are there, so that nobody saves turns up. A tenant that has used up its quota of CPU time waits until there is some again.
 
 use crate::meter::thread_clock;
+use socklet_core::Tenant;
 use std::{
     collections::{BTreeSet, HashMap, VecDeque},
     future::Future,
     pin::Pin,
     sync::{
-        Arc, Mutex, MutexGuard,
-        atomic::{AtomicU64, Ordering::Relaxed},
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{
+            AtomicBool, AtomicU64,
+            Ordering::{Relaxed, SeqCst},
+        },
     },
-    task::{Context, Poll, Waker},
+    task::{Context, Poll, Wake, Waker},
     thread,
+    time::{Duration, Instant},
 };
+use tokio::time::Sleep;
 
 /// What a slice is taken for until it is over: a millisecond.
 const SLICE: u64 = 1_000_000;
+/// Who was not there for a moment, or for long, may have missed so much: 100 ms.
+const MISSED: u64 = 100 * SLICE;
 
 /// The turns of a pool of threads. Clones share them.
 #[derive(Clone, Debug)]
@@ -28,6 +37,7 @@ pub(crate) struct Turns(Arc<Mutex<State>>);
 #[derive(Debug)]
 pub(crate) struct Share {
     id: u64,
+    tenant: Arc<Tenant>,
     /// Virtual time, in nanoseconds. Only touched while the turns are locked.
     time: AtomicU64,
 }
@@ -39,8 +49,20 @@ pub(crate) struct Taking<F> {
     call: F,
     turns: Turns,
     share: Arc<Share>,
+    alarm: Arc<Alarm>,
     /// While it waits for a turn.
     ticket: Option<u64>,
+    /// While its tenant has used more than it may.
+    rest: Option<Pin<Box<Sleep>>>,
+}
+
+/// Wakes a call's task, and tells whether the call wants to go on at once.
+#[derive(Debug)]
+struct Alarm {
+    rung: AtomicBool,
+    /// Nobody has to be woken: whoever polls looks.
+    polling: AtomicBool,
+    task: Mutex<Waker>,
 }
 
 #[derive(Debug)]
@@ -66,9 +88,23 @@ struct Waiting {
 // === impl Share ===
 
 impl Share {
-    pub(crate) fn new() -> Arc<Self> {
+    pub(crate) fn new(tenant: Arc<Tenant>) -> Arc<Self> {
         static NEXT: AtomicU64 = AtomicU64::new(0);
-        Arc::new(Self { id: NEXT.fetch_add(1, Relaxed), time: AtomicU64::new(0) })
+        Arc::new(Self { id: NEXT.fetch_add(1, Relaxed), tenant, time: AtomicU64::new(0) })
+    }
+
+    /// Counts CPU time against the tenant's quota, if it has one.
+    pub(crate) fn used(&self, cpu: Duration) {
+        if let Some(quota) = self.tenant.cpu() {
+            // What is over is waited for before the next slice.
+            let _ = quota.take(u64::try_from(cpu.as_nanos()).unwrap_or(u64::MAX), Instant::now(), Duration::MAX);
+        }
+    }
+
+    /// How long the tenant has to wait, since it has used more CPU time than it may. None: it need not.
+    pub(crate) fn rest(&self) -> Option<Duration> {
+        let quota = self.tenant.cpu()?;
+        quota.take(0, Instant::now(), Duration::MAX).filter(|rest| !rest.is_zero())
     }
 }
 
@@ -91,12 +127,13 @@ impl Turns {
         let mut state = self.state();
         match ticket {
             None => {
-                let number = state.enter(share);
-                if state.wakers.get(&number).is_none_or(Option::is_none) {
+                let number = state.enter(share, context.waker().clone());
+                // Whoever would be woken is here.
+                state.next();
+                if let Some(None) = state.wakers.get(&number) {
                     state.wakers.remove(&number);
                     return Poll::Ready(());
                 }
-                state.wakers.insert(number, Some(context.waker().clone()));
                 *ticket = Some(number);
                 Poll::Pending
             }
@@ -114,10 +151,13 @@ impl Turns {
         }
     }
 
-    /// A turn is over.
-    fn pass(&self, share: &Arc<Share>, used: u64) {
+    /// A turn is over. Whose it was may want another.
+    fn pass(&self, share: &Arc<Share>, used: u64, again: Option<(&mut Option<u64>, Waker)>) {
         let mut state = self.state();
         state.charge(share, used);
+        if let Some((ticket, waker)) = again {
+            *ticket = Some(state.enter(share, waker));
+        }
         state.free += 1;
         let next = state.next();
         drop(state);
@@ -129,7 +169,7 @@ impl Turns {
         let mut state = self.state();
         if let Some(None) = state.wakers.remove(&ticket) {
             drop(state);
-            self.pass(share, 0);
+            self.pass(share, 0, None);
             return;
         }
         if let Some(waiting) = state.waiting.get_mut(&share.id) {
@@ -149,19 +189,18 @@ impl Turns {
 // === impl State ===
 
 impl State {
-    /// Queues up. It may be one's turn at once: then there is no waker to be kept.
-    fn enter(&mut self, share: &Arc<Share>) -> u64 {
+    /// Queues up.
+    fn enter(&mut self, share: &Arc<Share>, waker: Waker) -> u64 {
         self.tickets += 1;
         let ticket = self.tickets;
-        self.wakers.insert(ticket, Some(Waker::noop().clone()));
+        self.wakers.insert(ticket, Some(waker));
         let waiting = self.waiting.entry(share.id).or_insert_with(|| {
-            let time = share.time.load(Relaxed).max(self.now);
+            let time = share.time.load(Relaxed).max(self.now.saturating_sub(MISSED));
             share.time.store(time, Relaxed);
             self.queue.insert((time, share.id));
             Waiting { share: share.clone(), tickets: VecDeque::new() }
         });
         waiting.tickets.push_back(ticket);
-        self.next();
         ticket
     }
 
@@ -199,11 +238,69 @@ impl State {
     }
 }
 
+// === impl Alarm ===
+
+impl Alarm {
+    fn new() -> Arc<Self> {
+        Arc::new(Self {
+            rung: AtomicBool::new(false),
+            polling: AtomicBool::new(false),
+            task: Mutex::new(Waker::noop().clone()),
+        })
+    }
+
+    /// Before a poll.
+    fn set(&self, context: &Context<'_>) {
+        self.task().clone_from(context.waker());
+        self.polling.store(true, SeqCst);
+        self.rung.store(false, SeqCst);
+    }
+
+    /// After a poll: whether it rang meanwhile.
+    fn rang(&self) -> bool {
+        self.polling.store(false, SeqCst);
+        self.rung.load(SeqCst)
+    }
+
+    fn task(&self) -> MutexGuard<'_, Waker> {
+        self.task.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Wake for Alarm {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        self.rung.store(true, SeqCst);
+        if !self.polling.load(SeqCst) {
+            let task = self.task().clone();
+            task.wake();
+        }
+    }
+}
+
 // === impl Taking ===
 
 impl<F: Future + Unpin> Taking<F> {
     pub(crate) fn new(call: F, turns: Turns, share: Arc<Share>) -> Self {
-        Self { call, turns, share, ticket: None }
+        Self { call, turns, share, alarm: Alarm::new(), ticket: None, rest: None }
+    }
+
+    /// While the tenant has used more than it may, it does not even queue up.
+    fn rest(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        while self.ticket.is_none() {
+            if let Some(rest) = &mut self.rest {
+                std::task::ready!(rest.as_mut().poll(context));
+                self.rest = None;
+            }
+            match self.share.rest() {
+                Some(rest) => self.rest = Some(Box::pin(tokio::time::sleep(rest))),
+                None => break,
+            }
+        }
+        Poll::Ready(())
     }
 }
 
@@ -212,12 +309,16 @@ impl<F: Future + Unpin> Future for Taking<F> {
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
         let this = self.get_mut();
-        if this.turns.poll(&this.share, &mut this.ticket, context).is_pending() {
-            return Poll::Pending;
-        }
+        std::task::ready!(this.rest(context));
+        std::task::ready!(this.turns.poll(&this.share, &mut this.ticket, context));
         // The turn goes on to the next even when the call panics.
-        let _turn = Turn { turns: &this.turns, share: &this.share, began: thread_clock() };
-        let poll = Pin::new(&mut this.call).poll(context);
+        let mut turn = Turn { turns: &this.turns, share: &this.share, began: thread_clock(), again: None };
+        this.alarm.set(context);
+        let poll = Pin::new(&mut this.call).poll(&mut Context::from_waker(&this.alarm.clone().into()));
+        if this.alarm.rang() && poll.is_pending() {
+            turn.again = Some((&mut this.ticket, context.waker().clone()));
+        }
+        drop(turn);
         if poll.is_pending() {
             thread::yield_now();
         }
@@ -238,23 +339,44 @@ struct Turn<'a> {
     turns: &'a Turns,
     share: &'a Arc<Share>,
     began: u64,
+    /// Who wants another.
+    again: Option<(&'a mut Option<u64>, Waker)>,
 }
 
 impl Drop for Turn<'_> {
     fn drop(&mut self) {
-        self.turns.pass(self.share, thread_clock().saturating_sub(self.began));
+        let used = thread_clock().saturating_sub(self.began);
+        self.share.used(Duration::from_nanos(used));
+        // Who has to wait for CPU time comes back when there is some.
+        let rests = self.share.rest().is_some();
+        let (again, late) = match self.again.take() {
+            Some((_, waker)) if rests => (None, Some(waker)),
+            again => (again, None),
+        };
+        self.turns.pass(self.share, used, again);
+        if let Some(waker) = late {
+            waker.wake();
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use socklet_core::Quotas;
+
+    fn share() -> Arc<Share> {
+        Share::new(Arc::new(Tenant::new("acme".parse().unwrap(), Quotas::default())))
+    }
 
     /// Calls of tenants that want to compute without end: how often each had a turn, of so many.
     fn simulate(threads: usize, calls: &[(usize, u64)], turns: usize) -> Vec<u64> {
-        let pool = Turns::new(threads);
+        let shares: Vec<_> = calls.iter().map(|_| share()).collect();
+        go_on(&Turns::new(threads), threads, &shares, calls, turns)
+    }
+
+    fn go_on(pool: &Turns, threads: usize, shares: &[Arc<Share>], calls: &[(usize, u64)], turns: usize) -> Vec<u64> {
         let context = Context::from_waker(Waker::noop());
-        let shares: Vec<_> = calls.iter().map(|_| Share::new()).collect();
         let mut tasks: Vec<_> =
             calls.iter().enumerate().flat_map(|(tenant, (calls, _))| vec![(tenant, None); *calls]).collect();
         let (mut used, mut running, mut given) = (vec![0; calls.len()], VecDeque::new(), 0);
@@ -265,11 +387,18 @@ mod tests {
                 }
             }
             assert_eq!(running.len(), threads.min(tasks.len()), "no thread is idle");
-            let (tenant, _) = tasks[running.pop_front().unwrap()];
-            let slice = calls[tenant].1;
-            pool.pass(&shares[tenant], slice);
+            let (tenant, ticket) = &mut tasks[running.pop_front().unwrap()];
+            let (tenant, slice) = (*tenant, calls[*tenant].1);
+            pool.pass(&shares[tenant], slice, Some((ticket, Waker::noop().clone())));
             used[tenant] += slice;
             given += 1;
+        }
+        for (index, (tenant, ticket)) in tasks.into_iter().enumerate() {
+            match ticket {
+                Some(ticket) => pool.give_up(&shares[tenant], ticket),
+                None if running.contains(&index) => pool.pass(&shares[tenant], 0, None),
+                None => {}
+            }
         }
         used
     }
@@ -284,7 +413,7 @@ mod tests {
 
     #[test]
     fn long_slices_are_paid_for() {
-        let used = simulate(1, &[(1, 10 * SLICE), (1, SLICE), (3, SLICE / 2)], 1_000);
+        let used = simulate(1, &[(1, 10 * SLICE), (1, SLICE), (3, SLICE / 2)], 5_000);
         let (least, most) = (used.iter().min().unwrap(), used.iter().max().unwrap());
         assert!(most - least <= 20 * SLICE, "{used:?}");
     }
@@ -296,41 +425,27 @@ mod tests {
 
     #[test]
     fn nobody_saves_turns_up() {
-        let pool = Turns::new(1);
-        let context = Context::from_waker(Waker::noop());
-        let (early, late) = (Share::new(), Share::new());
-        for _ in 0..1_000 {
-            assert!(pool.poll(&early, &mut None, &context).is_ready());
-            pool.pass(&early, SLICE);
-        }
-        let (mut a, mut b) = (None, None);
-        let mut turns = [0, 0];
-        assert!(pool.poll(&late, &mut b, &context).is_ready());
-        let mut late_has_it = true;
-        for _ in 0..10 {
-            let _ = pool.poll(&early, &mut a, &context).is_ready();
-            pool.pass(if late_has_it { &late } else { &early }, SLICE);
-            turns[usize::from(late_has_it)] += 1;
-            let _ = late_has_it && pool.poll(&late, &mut b, &context).is_ready();
-            late_has_it = !late_has_it;
-        }
-        assert_eq!(turns, [5, 5]);
+        let (pool, shares) = (Turns::new(1), [share(), share()]);
+        go_on(&pool, 1, &shares[..1], &[(4, SLICE)], 1_000);
+        let used = go_on(&pool, 1, &shares, &[(4, SLICE), (4, SLICE)], 300);
+        // What it may have missed, and half of the rest.
+        assert!(used[1].abs_diff(200 * SLICE) <= 4 * SLICE, "{used:?}");
     }
 
     #[test]
     fn who_gives_up_holds_nobody_up() {
         let pool = Turns::new(1);
         let context = Context::from_waker(Waker::noop());
-        let (a, b, c) = (Share::new(), Share::new(), Share::new());
+        let (a, b, c) = (share(), share(), share());
         assert!(pool.poll(&a, &mut None, &context).is_ready());
         let (mut of_b, mut of_c) = (None, None);
         assert!(pool.poll(&b, &mut of_b, &context).is_pending());
         assert!(pool.poll(&c, &mut of_c, &context).is_pending());
-        pool.pass(&a, SLICE);
+        pool.pass(&a, SLICE, None);
         // It is the turn of one of the two, who goes; the other one's waits.
         pool.give_up(&b, of_b.unwrap());
         assert!(pool.poll(&c, &mut of_c, &context).is_ready());
-        pool.pass(&c, SLICE);
+        pool.pass(&c, SLICE, None);
         assert!(pool.poll(&a, &mut None, &context).is_ready());
     }
 }

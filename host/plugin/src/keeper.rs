@@ -34,9 +34,9 @@ pub(crate) async fn keep(serving: Weak<Serving>, agenda: Arc<Agenda>) {
         let (next, mut pressure) = {
             let Some(serving) = serving.upgrade() else { return };
             let version = serving.current();
-            let slots = version.linked().slots();
-            let pressure = slots.pressure();
-            let pressed = slots.pressed();
+            let rooms = &version.scope().rooms;
+            let pressure = rooms.pressure();
+            let pressed = rooms.pressed();
             let wanted = if pressed > 0 { pressed + LOOKS } else { 0 };
             let due = agenda.take_due(Instant::now(), wanted);
             for (timers, name, appointment) in due.timers {
@@ -50,7 +50,7 @@ pub(crate) async fn keep(serving: Weak<Serving>, agenda: Arc<Agenda>) {
                 room += usize::from(look(cell, appointment, room < pressed, &saving));
             }
             // Those that were looked at may have been busy: where somebody waits, others are tried soon.
-            let next = match slots.pressed() {
+            let next = match rooms.pressed() {
                 waiting if waiting > 0 && looked => due.next.into_iter().chain([Instant::now() + SOON]).min(),
                 _ => due.next,
             };
@@ -59,7 +59,7 @@ pub(crate) async fn keep(serving: Weak<Serving>, agenda: Arc<Agenda>) {
         tokio::select! {
             () = agenda.changed() => {}
             () = at(next) => {}
-            _ = pressure.changed() => {}
+            () = pressure.changed() => {}
         }
     }
 }
@@ -144,6 +144,9 @@ fn tell(version: &Version, awake: &Awake) {
         Awake::TooLarge(bytes) => {
             let max = version.rules().state_max;
             info!(%tenant, %route, %plugin, bytes, max, "instance stays awake, what it saves is too large");
+        }
+        Awake::OverQuota(bytes) => {
+            info!(%tenant, %route, %plugin, bytes, "instance stays awake, its tenant has saved as much as it may");
         }
     }
 }

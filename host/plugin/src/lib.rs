@@ -22,6 +22,7 @@ mod failure;
 mod fair;
 mod guests;
 mod host;
+mod household;
 mod inspect;
 mod instance;
 mod keeper;

@@ -1,6 +1,7 @@
 //! Caps what an instance allocates. Growth over a cap fails as the specification says; a guest that dies of it is known by that.
 
 use crate::{meter::Account, state::Scope};
+use socklet_core::Taken;
 use std::sync::Arc;
 use wasmtime::ResourceLimiter;
 
@@ -22,13 +23,16 @@ pub(crate) struct Limits {
     elements: usize,
     account: Arc<Account>,
     scope: Arc<Scope>,
+    /// Of the tenant's quota.
+    taken: Taken,
 }
 
 // === impl Limits ===
 
 impl Limits {
     pub(crate) fn new(memory_max: usize, account: Arc<Account>, scope: Arc<Scope>) -> Self {
-        Self { memory: 0, memory_max, last_growth: 0, elements: 0, account, scope }
+        let taken = scope.tenant.memory().nothing();
+        Self { memory: 0, memory_max, last_growth: 0, elements: 0, account, scope, taken }
     }
 
     /// Bytes of memory now.
@@ -38,6 +42,7 @@ impl Limits {
 
     fn shrink(&mut self, by: usize) {
         self.memory -= by;
+        self.taken.shrink(by);
         self.scope.metrics.memory().dec_by(by as i64);
         self.scope.usage.memory.fall(by as u64);
     }
@@ -58,6 +63,11 @@ impl ResourceLimiter for Limits {
             return Ok(false);
         }
         if maximum.is_some_and(|maximum| desired > maximum) {
+            return Ok(false);
+        }
+        if !self.taken.grow(growth) {
+            self.scope.metrics.over_quota("memory");
+            self.account.refuse();
             return Ok(false);
         }
         self.memory += growth;

@@ -6,26 +6,26 @@ use crate::{
     config::{OnSwap, PluginConfig, RouteInstances},
     contract::Kind,
     error::LoadError,
-    fair::Share,
     guests::Guests,
     host::log::{GuestLog, clean},
+    household::Households,
     instance::{BehaviorIndices, Indices, Linked},
     load::{AnyLinked, Prepared},
     meter::{Place, TimedOut, timed},
     metrics::Metrics,
     policy::InstancePolicy,
     rest::Rules,
+    slots::{Rooms, Slots},
     state::Scope,
     swap::Line,
     trial::Trial,
     usage::{Ledger, Usage},
     version::Version,
 };
-use socklet_core::{Connections, PluginName, RouteName, TenantName};
+use socklet_core::{Connections, PluginName, RouteName, Tenant};
 use std::{
-    collections::HashMap,
     fmt,
-    sync::{Arc, Mutex, OnceLock, Weak},
+    sync::{Arc, OnceLock, Weak},
     time::{Duration, Instant},
 };
 use wasmtime_wasi_config::WasiConfigVariables;
@@ -49,27 +49,14 @@ pub(crate) struct Common {
     pub(crate) guests: Arc<Guests>,
     pub(crate) metrics: Metrics,
     pub(crate) ledger: Ledger,
-    // A std mutex: held for a look-up.
-    shares: Mutex<HashMap<TenantName, Weak<Share>>>,
+    households: Households,
 }
 
 // === impl Common ===
 
 impl Common {
     pub(crate) fn new(guests: Arc<Guests>, metrics: Metrics) -> Self {
-        Self { guests, metrics, ledger: Ledger::default(), shares: Mutex::default() }
-    }
-
-    /// The tenant's part of the guest threads.
-    fn share(&self, tenant: &TenantName) -> Arc<Share> {
-        let mut shares = self.shares.lock().expect("a look-up does not panic");
-        if let Some(share) = shares.get(tenant).and_then(Weak::upgrade) {
-            return share;
-        }
-        shares.retain(|_, share| share.strong_count() > 0);
-        let share = Share::new();
-        shares.insert(tenant.clone(), Arc::downgrade(&share));
-        share
+        Self { guests, metrics, ledger: Ledger::default(), households: Households::default() }
     }
 }
 
@@ -160,7 +147,7 @@ impl Loaded {
     /// As the behavior of a route, with that route's connections and nothing else in reach. None for an authenticator.
     pub(crate) fn version(
         self: &Arc<Self>,
-        tenant: &TenantName,
+        tenant: &Arc<Tenant>,
         route: &RouteName,
         instances: &RouteInstances,
         connections: &Arc<dyn Connections>,
@@ -175,25 +162,30 @@ impl Loaded {
         };
         let is_fleeting = instances.policy == InstancePolicy::Event;
         let linked = self.fleeting.as_ref().filter(|_| is_fleeting).unwrap_or(linked).clone();
-        let scope = self.scope(tenant, route, Some(connections.clone()), self.usage(tenant, route));
+        let scope = self.scope(tenant, route, Some(connections.clone()), linked.slots(), self.usage(tenant, route));
         Some(Version::new(self.clone(), linked, scope, rules, is_fleeting))
     }
 
     /// As an authenticator of a route. None for a behavior.
-    pub(crate) fn judge(self: &Arc<Self>, tenant: &TenantName, route: &RouteName) -> Option<Arc<Judge>> {
+    pub(crate) fn judge(self: &Arc<Self>, tenant: &Arc<Tenant>, route: &RouteName) -> Option<Arc<Judge>> {
         let AnyLinked::Authenticator(linked) = &self.linked else { return None };
-        Some(Judge::new(self.clone(), linked.clone(), self.scope(tenant, route, None, self.usage(tenant, route))))
+        Some(Judge::new(
+            self.clone(),
+            linked.clone(),
+            self.scope(tenant, route, None, linked.slots(), self.usage(tenant, route)),
+        ))
     }
 
-    fn usage(&self, tenant: &TenantName, route: &RouteName) -> Arc<Usage> {
-        self.common.ledger.open(tenant, route, &self.config.name, (self.number, &self.digest))
+    fn usage(&self, tenant: &Arc<Tenant>, route: &RouteName) -> Arc<Usage> {
+        self.common.ledger.open(tenant.name(), route, &self.config.name, (self.number, &self.digest))
     }
 
     fn scope(
         &self,
-        tenant: &TenantName,
+        tenant: &Arc<Tenant>,
         route: &RouteName,
         connections: Option<Arc<dyn Connections>>,
+        slots: &Slots,
         usage: Arc<Usage>,
     ) -> Arc<Scope> {
         let (timeout, wait) = match self.kind() {
@@ -201,11 +193,12 @@ impl Loaded {
             Kind::Behavior => (Duration::from_millis(100), Duration::from_secs(30)),
         };
         let (plugin, limits) = (&self.config.name, &self.config.limits);
+        let household = self.common.households.get(tenant);
         Arc::new(Scope {
             tenant: tenant.clone(),
             route: route.clone(),
             plugin: plugin.clone(),
-            log: Arc::new(GuestLog::new(tenant.clone(), route.clone(), plugin.clone())),
+            log: Arc::new(GuestLog::new(tenant.clone(), route.clone(), plugin.clone(), self.common.metrics.clone())),
             settings: self.settings.clone(),
             timeout: limits.timeout.unwrap_or(timeout),
             wait: limits.wait.unwrap_or(wait),
@@ -214,20 +207,21 @@ impl Loaded {
             metrics: self.common.metrics.clone(),
             census: self.census.clone(),
             usage,
-            share: self.common.share(tenant),
+            rooms: Rooms::new(slots.clone(), household.slots.clone()),
+            household,
         })
     }
 
     /// Instantiates the component once, under its limits, and drops it again.
-    pub(crate) async fn try_start(self: Arc<Self>) -> Result<(), LoadError> {
-        let (tenant, route) = ("-".parse().expect("a valid name"), "-".parse().expect("a valid name"));
-        let scope = self.scope(&tenant, &route, None, Arc::default());
+    pub(crate) async fn try_start(self: Arc<Self>, tenant: Arc<Tenant>) -> Result<(), LoadError> {
+        let route = "-".parse().expect("a valid name");
+        let scope = |slots: &Slots| self.scope(&tenant, &route, None, slots, Arc::default());
         match &self.linked {
-            AnyLinked::Authenticator(linked) => try_linked(linked, &scope).await,
+            AnyLinked::Authenticator(linked) => try_linked(linked, &scope(linked.slots())).await,
             AnyLinked::Behavior(linked) => {
-                try_linked(linked, &scope).await?;
+                try_linked(linked, &scope(linked.slots())).await?;
                 match &self.fleeting {
-                    Some(fleeting) => try_linked(fleeting, &scope).await,
+                    Some(fleeting) => try_linked(fleeting, &scope(fleeting.slots())).await,
                     None => Ok(()),
                 }
             }
@@ -250,7 +244,7 @@ async fn try_linked<I: Indices>(linked: &Linked<I>, scope: &Arc<Scope>) -> Resul
     // What a guest says when it dies is the guest's text.
     let failed = |error: wasmtime::Error| LoadError::Start(clean(&format!("{error:#}")).into_owned());
     let busy = |_| LoadError::Host("no instance was free to try it out".into());
-    let slot = tokio::time::timeout(scope.wait, linked.slots().passing()).await.map_err(busy)?;
+    let slot = tokio::time::timeout(scope.wait, scope.rooms.passing()).await.map_err(busy)?;
     let sandbox = linked.sandbox(scope, slot, None).map_err(failed)?;
     let account = sandbox.account();
     match timed(&account, Place::Guests, Instant::now(), scope.wait, || linked.instantiate(sandbox)).await {

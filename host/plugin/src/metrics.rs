@@ -70,6 +70,7 @@ struct Inner {
     recycled: Family<Trap, Counter>,
     breakers: Gauge,
     swaps: Family<Swap, Counter>,
+    quotas: Family<Quota, Counter>,
     traps: Family<Trap, Counter>,
     auth: Family<Auth, Counter>,
 }
@@ -123,6 +124,11 @@ struct Hibernation {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Quota {
+    quota: Word,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Swap {
     outcome: Word,
 }
@@ -156,6 +162,7 @@ impl Metrics {
             recycled: Family::default(),
             breakers: Gauge::default(),
             swaps: Family::default(),
+            quotas: Family::default(),
             memory: Gauge::default(),
             traps: Family::default(),
             auth: Family::default(),
@@ -188,6 +195,11 @@ impl Metrics {
             "plugin_breakers_open",
             "Routes that refuse new connections because their instances keep dying",
             inner.breakers.clone(),
+        );
+        registry.register(
+            "plugin_quota_hits",
+            "How often a tenant's plugins were refused something, or had to wait, because of a quota",
+            inner.quotas.clone(),
         );
         registry.register("plugin_swaps", "Changes of a plugin's version", inner.swaps.clone());
         registry.register("plugin_traps", "Instances that died in a call", inner.traps.clone());
@@ -239,6 +251,11 @@ impl Metrics {
     /// An instance could not be put to sleep.
     pub(crate) fn stayed_awake(&self, outcome: &'static str) {
         self.0.hibernations.get_or_create(&Hibernation { outcome: Word(outcome) }).inc();
+    }
+
+    /// A plugin was refused something, or has to wait, since its tenant has as much as it may.
+    pub(crate) fn over_quota(&self, quota: &'static str) {
+        self.0.quotas.get_or_create(&Quota { quota: Word(quota) }).inc();
     }
 
     /// A plugin has another version, or was to have one.

@@ -19,7 +19,7 @@ use crate::{
     usage::UsageRow,
 };
 use prometheus_client::registry::Registry;
-use socklet_core::{Authenticator, Behavior, Connections, PluginName, RouteName, TenantName};
+use socklet_core::{Authenticator, Behavior, Connections, PluginName, Quotas, RouteName, Tenant};
 use std::{fmt, sync::Arc};
 use tokio::sync::Semaphore;
 
@@ -110,8 +110,9 @@ impl Plugins {
             .map_err(lost)??;
         let loaded = Arc::new(Loaded::new(number, trial, config, prepared, common.clone()));
         // It takes turns with all tenants.
-        let start = Box::pin(loaded.clone().try_start());
-        common.guests.run(Place::Guests, &Share::new(), start).await.map_err(lost)??;
+        let host = Arc::new(Tenant::new("-".parse().expect("a valid name"), Quotas::default()));
+        let start = Box::pin(loaded.clone().try_start(host.clone()));
+        common.guests.run(Place::Guests, &Share::new(host), start).await.map_err(lost)??;
         Ok(loaded)
     }
 }
@@ -145,7 +146,7 @@ impl Plugin {
     /// # Errors
     ///
     /// When it is a behavior.
-    pub fn authenticator(&self, tenant: &TenantName, route: &RouteName) -> Result<Arc<dyn Authenticator>, WrongKind> {
+    pub fn authenticator(&self, tenant: &Arc<Tenant>, route: &RouteName) -> Result<Arc<dyn Authenticator>, WrongKind> {
         match self.line.employ(|loaded| PluginAuthenticator::new(loaded, tenant, route)) {
             Some(authenticator) => Ok(authenticator),
             None => Err(WrongKind { actual: self.kind, wanted: Kind::Authenticator }),
@@ -159,7 +160,7 @@ impl Plugin {
     /// When it is an authenticator.
     pub fn behavior(
         &self,
-        tenant: &TenantName,
+        tenant: &Arc<Tenant>,
         route: &RouteName,
         instances: RouteInstances,
         connections: Arc<dyn Connections>,

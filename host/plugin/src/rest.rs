@@ -1,6 +1,7 @@
 //! What instances that sleep leave behind, and why others stay awake.
 
 use crate::state::Scope;
+use socklet_core::Taken;
 use std::{sync::Arc, time::Duration};
 use tokio::time::Instant;
 
@@ -55,6 +56,8 @@ pub(crate) enum Awake {
     Refused(String),
     /// It has so many bytes to save.
     TooLarge(usize),
+    /// It has so many bytes to save, and its tenant has no room for them.
+    OverQuota(usize),
 }
 
 /// An instance that cannot sleep is asked again later, and later every time.
@@ -67,6 +70,7 @@ pub(crate) struct Insomnia {
 struct Counted {
     scope: Arc<Scope>,
     bytes: usize,
+    _taken: Option<Taken>,
 }
 
 // === impl Saved ===
@@ -78,12 +82,12 @@ impl Saved {
     }
 
     /// What an instance that sleeps from now on has left; none of a stateless one.
-    pub(crate) fn new(state: Option<Vec<u8>>, scope: &Arc<Scope>) -> Self {
-        let state = state.map(Vec::into_boxed_slice);
+    pub(crate) fn new(state: Option<(Vec<u8>, Taken)>, scope: &Arc<Scope>) -> Self {
+        let (state, taken) = state.map(|(state, taken)| (state.into_boxed_slice(), taken)).unzip();
         let bytes = state.as_ref().map_or(0, |state| state.len());
         scope.metrics.slept(bytes as i64);
         scope.census.slept();
-        Self { state, _counted: Some(Counted { scope: scope.clone(), bytes }) }
+        Self { state, _counted: Some(Counted { scope: scope.clone(), bytes, _taken: taken }) }
     }
 
     /// What is to be loaded, if anything.
@@ -134,6 +138,7 @@ impl Awake {
         match self {
             Self::Refused(_) => "refused",
             Self::TooLarge(_) => "too-large",
+            Self::OverQuota(_) => "over-quota",
         }
     }
 }

@@ -18,8 +18,8 @@ use crate::{
     version::Version,
 };
 use socklet_core::{
-    Acceptance, Behavior, BoxFuture, CallError, Connections, Principal, Response, RouteName, TenantName,
-    UpgradeRequest, Upgraded,
+    Acceptance, Behavior, BoxFuture, CallError, Connections, Principal, Response, RouteName, Tenant, UpgradeRequest,
+    Upgraded,
 };
 use std::{
     fmt,
@@ -36,7 +36,7 @@ const ATTEMPTS: usize = 3;
 
 /// One behavior on one route.
 pub(crate) struct Serving {
-    tenant: TenantName,
+    tenant: Arc<Tenant>,
     route: RouteName,
     connections: Arc<dyn Connections>,
     instances: RouteInstances,
@@ -82,7 +82,7 @@ impl Serving {
     /// None when the plugin is not a behavior.
     pub(crate) fn new(
         loaded: &Arc<Loaded>,
-        tenant: &TenantName,
+        tenant: &Arc<Tenant>,
         route: &RouteName,
         instances: RouteInstances,
         connections: Arc<dyn Connections>,
@@ -160,13 +160,16 @@ impl Serving {
         let mut attempt = 1;
         loop {
             let version = self.current();
-            let lasting = || version.linked().slots().lasting();
+            let lasting = || version.scope().rooms.lasting();
             let cell = match &key {
                 None if self.is_fleeting() => Some(Cell::fleeting(self.clone(), version.clone())),
                 None => lasting().map(|slot| Cell::new(self.clone(), version.clone(), slot, None)),
                 Some(key) => self.cells.get(self, &version, key.clone()),
             };
             let Some(cell) = cell else {
+                if version.scope().rooms.is_over_quota() {
+                    version.scope().metrics.over_quota("instances");
+                }
                 return Err(version.failed(&Failure::Busy, Hook::Upgrade));
             };
             match cell.turn(Hook::Upgrade).await {

@@ -90,13 +90,13 @@ fn bereaved(dead: &Cell, error: CallError, connection: ConnectionId, event: Even
     }
     let serving = dead.serving.clone();
     let version = serving.current();
-    if let Some(slot) = version.linked().slots().try_passing() {
+    if let Some(slot) = version.scope().rooms.try_passing() {
         return close(serving, version, slot, connection, event);
     }
     let limit = serving.guests().sleep(version.scope().wait);
     Call::Pending(Box::pin(async move {
         let slot = tokio::select! {
-            slot = version.linked().slots().passing() => slot,
+            slot = version.scope().rooms.passing() => slot,
             () = limit => {
                 let failure = Failure::Host("no instance was free for on-close".into());
                 return Err(version.failed(&failure, Hook::Close));

@@ -34,6 +34,107 @@ struct Pressing<'a>(&'a Pressure);
 #[derive(Debug)]
 pub(crate) struct Slot {
     _permit: OwnedSemaphorePermit,
+    /// That of the tenant's quota.
+    _of_tenant: Option<OwnedSemaphorePermit>,
+}
+
+/// The room that a tenant has in an engine: the engine's own, and where there is a quota, the tenant's.
+#[derive(Clone, Debug)]
+pub(crate) struct Rooms {
+    engine: Slots,
+    tenant: Option<Slots>,
+}
+
+/// Tells when somebody waits for room.
+#[derive(Debug)]
+pub(crate) struct Risen {
+    engine: watch::Receiver<()>,
+    tenant: Option<watch::Receiver<()>>,
+}
+
+// === impl Rooms ===
+
+impl Rooms {
+    pub(crate) fn new(engine: Slots, tenant: Option<Slots>) -> Self {
+        Self { engine, tenant }
+    }
+
+    /// Room for an instance that serves connections, if there is any.
+    pub(crate) fn lasting(&self) -> Option<Slot> {
+        let of_tenant = self.tenant.as_ref().map(Slots::lasting);
+        Slot::both(self.engine.lasting(), of_tenant)
+    }
+
+    /// Waits for room for an instance that wakes up, for a single call or for longer. Meanwhile those that can are put to sleep.
+    /// Cancel-safe.
+    pub(crate) async fn waking(&self, for_one_call: bool) -> Slot {
+        let _of_tenant = match &self.tenant {
+            Some(tenant) => Some(tenant.waking(for_one_call).await),
+            None => None,
+        };
+        Slot { _permit: self.engine.waking(for_one_call).await, _of_tenant }
+    }
+
+    /// Room for an instance that serves a single call, if nobody waits for that.
+    pub(crate) fn try_passing(&self) -> Option<Slot> {
+        let of_tenant = self.tenant.as_ref().map(Slots::try_passing);
+        Slot::both(self.engine.try_passing(), of_tenant)
+    }
+
+    /// Waits for room for an instance that serves a single call. Cancel-safe.
+    pub(crate) async fn passing(&self) -> Slot {
+        let _of_tenant = match &self.tenant {
+            Some(tenant) => Some(tenant.passing().await),
+            None => None,
+        };
+        Slot { _permit: self.engine.passing().await, _of_tenant }
+    }
+
+    /// Whether the tenant has as many instances as it may.
+    pub(crate) fn is_over_quota(&self) -> bool {
+        self.tenant.as_ref().is_some_and(|tenant| tenant.lasting.available_permits() == 0)
+    }
+
+    /// How many instances wait for room to wake up in.
+    pub(crate) fn pressed(&self) -> usize {
+        self.engine.pressed() + self.tenant.as_ref().map_or(0, Slots::pressed)
+    }
+
+    /// Tells when that becomes more.
+    pub(crate) fn pressure(&self) -> Risen {
+        Risen { engine: self.engine.pressure(), tenant: self.tenant.as_ref().map(Slots::pressure) }
+    }
+}
+
+// === impl Risen ===
+
+impl Risen {
+    /// Cancel-safe.
+    pub(crate) async fn changed(&mut self) {
+        let Self { engine, tenant } = self;
+        let of_tenant = async {
+            match tenant {
+                Some(tenant) => drop(tenant.changed().await),
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            _ = engine.changed() => {}
+            () = of_tenant => {}
+        }
+    }
+}
+
+// === impl Slot ===
+
+impl Slot {
+    fn both(engine: Option<OwnedSemaphorePermit>, of_tenant: Option<Option<OwnedSemaphorePermit>>) -> Option<Self> {
+        match (engine, of_tenant) {
+            (Some(_permit), None) => Some(Self { _permit, _of_tenant: None }),
+            (Some(_permit), Some(Some(of_tenant))) => Some(Self { _permit, _of_tenant: Some(of_tenant) }),
+            _ => None,
+        }
+    }
 }
 
 // === impl Slots ===
@@ -64,41 +165,33 @@ impl Slots {
         most.min(total.saturating_sub(PASSING_MIN)).min(wanted)
     }
 
-    /// Room for an instance that serves connections, if there is any.
-    pub(crate) fn lasting(&self) -> Option<Slot> {
-        self.lasting.clone().try_acquire_owned().ok().map(|permit| Slot { _permit: permit })
+    fn lasting(&self) -> Option<OwnedSemaphorePermit> {
+        self.lasting.clone().try_acquire_owned().ok()
     }
 
-    /// Waits for room for an instance that wakes up, for a single call or for longer. Meanwhile those that can are put to sleep.
-    /// Cancel-safe.
-    pub(crate) async fn waking(&self, for_one_call: bool) -> Slot {
+    async fn waking(&self, for_one_call: bool) -> OwnedSemaphorePermit {
         let _pressing = Pressing::new(&self.pressure);
         let permit = tokio::select! {
             permit = self.lasting.clone().acquire_owned() => permit,
             permit = self.passing.clone().acquire_owned(), if for_one_call => permit,
         };
-        Slot { _permit: permit.expect("never closed") }
+        permit.expect("never closed")
     }
 
-    /// How many instances wait for room to wake up in.
-    pub(crate) fn pressed(&self) -> usize {
+    fn pressed(&self) -> usize {
         self.pressure.pressed.load(SeqCst)
     }
 
-    /// Tells when that becomes more.
-    pub(crate) fn pressure(&self) -> watch::Receiver<()> {
+    fn pressure(&self) -> watch::Receiver<()> {
         self.pressure.risen.subscribe()
     }
 
-    /// Room for an instance that serves a single call, if nobody waits for that.
-    pub(crate) fn try_passing(&self) -> Option<Slot> {
-        self.passing.clone().try_acquire_owned().ok().map(|permit| Slot { _permit: permit })
+    fn try_passing(&self) -> Option<OwnedSemaphorePermit> {
+        self.passing.clone().try_acquire_owned().ok()
     }
 
-    /// Waits for room for an instance that serves a single call. Cancel-safe.
-    pub(crate) async fn passing(&self) -> Slot {
-        let permit = self.passing.clone().acquire_owned().await.expect("never closed");
-        Slot { _permit: permit }
+    async fn passing(&self) -> OwnedSemaphorePermit {
+        self.passing.clone().acquire_owned().await.expect("never closed")
     }
 }
 

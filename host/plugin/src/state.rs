@@ -3,16 +3,17 @@
 use crate::{
     census::Census,
     config::CallLimits,
-    fair::Share,
     host::{log::GuestLog, stdio::LineSink},
+    household::Household,
     limits::Limits,
-    meter::{Account, Meter},
+    meter::{Account, Meter, Place},
     metrics::{Hook, Metrics, Outcome},
-    slots::Slot,
+    pace::Pace,
+    slots::{Rooms, Slot},
     timers::Timers,
     usage::Usage,
 };
-use socklet_core::{Connections, PluginName, RouteName, TenantName};
+use socklet_core::{Connections, PluginName, RouteName, Tenant};
 use std::{fmt, sync::Arc, time::Duration};
 use wasmtime::component::ResourceTable;
 use wasmtime_wasi::{WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
@@ -38,7 +39,7 @@ pub(crate) struct State {
 
 /// One plugin on one route: what all its instances there have in common.
 pub(crate) struct Scope {
-    pub(crate) tenant: TenantName,
+    pub(crate) tenant: Arc<Tenant>,
     pub(crate) route: RouteName,
     pub(crate) plugin: PluginName,
     pub(crate) log: Arc<GuestLog>,
@@ -53,8 +54,10 @@ pub(crate) struct Scope {
     pub(crate) metrics: Metrics,
     pub(crate) census: Arc<Census>,
     pub(crate) usage: Arc<Usage>,
-    /// The tenant's part of the guest threads.
-    pub(crate) share: Arc<Share>,
+    /// What the tenant has together.
+    pub(crate) household: Arc<Household>,
+    /// Where instances find room.
+    pub(crate) rooms: Rooms,
 }
 
 /// Counts an instance for as long as it lives.
@@ -113,14 +116,11 @@ impl WasiView for State {
 impl Scope {
     #[cfg(test)]
     pub(crate) fn for_tests() -> Self {
-        let (tenant, route, plugin) = ("t".parse().unwrap(), "r".parse().unwrap(), "p".parse().unwrap());
+        let (route, plugin): (RouteName, PluginName) = ("r".parse().expect("a name"), "p".parse().expect("a name"));
+        let tenant = Arc::new(Tenant::new("t".parse().expect("a name"), socklet_core::Quotas::default()));
+        let metrics = Metrics::register(&mut prometheus_client::registry::Registry::default());
         Self {
-            log: Arc::new(GuestLog::new(
-                TenantName::clone(&tenant),
-                RouteName::clone(&route),
-                PluginName::clone(&plugin),
-            )),
-            tenant,
+            log: Arc::new(GuestLog::new(tenant.clone(), route.clone(), plugin.clone(), metrics.clone())),
             route,
             plugin,
             settings: Arc::default(),
@@ -128,15 +128,18 @@ impl Scope {
             timeout: Duration::from_secs(1),
             wait: Duration::from_secs(1),
             connections: None,
-            metrics: Metrics::register(&mut prometheus_client::registry::Registry::default()),
+            metrics,
             census: Arc::default(),
             usage: Arc::default(),
-            share: Share::new(),
+            rooms: Rooms::new(crate::slots::Slots::new(1), None),
+            household: Arc::new(Household::new(tenant.clone())),
+            tenant,
         }
     }
 
     /// Counts a call that was answered on its caller's thread, without waiting.
     pub(crate) fn answered_at_once(&self, hook: Hook, duration: Duration, cpu: Duration) {
+        self.household.share.used(cpu);
         self.metrics.answered_at_once(hook, duration);
         self.usage.called(cpu, false);
     }
@@ -148,11 +151,22 @@ impl Scope {
     }
 }
 
+impl Scope {
+    /// Where the next call begins: on its caller's thread, unless such calls were slow, or the tenant has used up its CPU time.
+    pub(crate) fn place(&self, pace: &Pace) -> Place {
+        if self.household.share.rest().is_some() {
+            self.metrics.over_quota("cpu");
+            return Place::Guests;
+        }
+        pace.place()
+    }
+}
+
 impl fmt::Debug for Scope {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // Settings carry secrets.
         f.debug_struct("Scope")
-            .field("tenant", &self.tenant)
+            .field("tenant", self.tenant.name())
             .field("route", &self.route)
             .field("plugin", &self.plugin)
             .finish_non_exhaustive()

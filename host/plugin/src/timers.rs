@@ -7,6 +7,7 @@ use crate::{
     instance::BehaviorInstance,
     metrics::Hook,
 };
+use socklet_core::Taken;
 use std::{
     collections::{HashMap, VecDeque},
     mem,
@@ -32,9 +33,9 @@ pub(crate) struct Timers {
 
 #[derive(Default)]
 struct State {
-    set: HashMap<Arc<str>, Appointment>,
+    set: HashMap<Arc<str>, (Appointment, Taken)>,
     /// Those that are due, in their order; the instance is not free for them yet.
-    due: VecDeque<Arc<str>>,
+    due: VecDeque<(Arc<str>, Taken)>,
     /// Somebody takes care of those that are due.
     firing: bool,
 }
@@ -66,9 +67,14 @@ impl Timers {
         if state.set.len() + state.due.len() >= TIMERS_MAX {
             return Err(format!("an instance may have {TIMERS_MAX} timers"));
         }
+        let version = cell.serving.current();
+        let Some(taken) = version.scope().tenant.timers().take(1) else {
+            version.scope().metrics.over_quota("timers");
+            return Err("its tenant has as many timers as it may have".into());
+        };
         let name: Arc<str> = name.into();
         let appointment = self.agenda.set(self, name.clone(), cell.serving.guests().now() + after);
-        state.set.insert(name, appointment);
+        state.set.insert(name, (appointment, taken));
         drop(state);
         cell.serving.see_to_keeper();
         Ok(())
@@ -82,18 +88,18 @@ impl Timers {
     /// Forgets them all.
     pub(crate) fn clear(&self) {
         let State { set, .. } = mem::take(&mut *self.state());
-        set.into_values().for_each(|appointment| self.agenda.cancel(appointment));
+        set.into_values().for_each(|(appointment, _)| self.agenda.cancel(appointment));
     }
 
     /// A timer came due. Whether the caller has to see to it that the plugin is told, by [`Timers::fire`].
     pub(crate) fn ring(&self, name: Arc<str>, appointment: Appointment) -> bool {
         let mut state = self.state();
         // It may have been moved or forgotten since it was taken from the agenda.
-        if state.set.get(&name) != Some(&appointment) {
+        if state.set.get(&name).is_none_or(|(set, _)| *set != appointment) {
             return false;
         }
-        state.set.remove(&name);
-        state.due.push_back(name);
+        let Some((_, taken)) = state.set.remove(&name) else { return false };
+        state.due.push_back((name, taken));
         !mem::replace(&mut state.firing, true)
     }
 
@@ -106,12 +112,12 @@ impl Timers {
             match cell.turn(Hook::Timer).await {
                 Ok(turn) => {
                     // Named only now: it is the instance's turn, so nothing can cancel it any more.
-                    let Some(name) = self.state().due.pop_front() else { continue };
+                    let Some((name, taken)) = self.state().due.pop_front() else { continue };
                     let goes_back = turn.may_go_back();
                     let answered = call(turn, name.clone()).await;
                     if !answered && goes_back && cell.death().is_none() {
                         // An older version goes on, and has not heard of it.
-                        self.state().due.push_front(name);
+                        self.state().due.push_front((name, taken));
                     }
                 }
                 // They stay due: what held the instance up has an end.
@@ -132,8 +138,8 @@ impl Timers {
     }
 
     fn forget(&self, state: &mut State, name: &str) {
-        state.due.retain(|due| **due != *name);
-        if let Some(appointment) = state.set.remove(name) {
+        state.due.retain(|(due, _)| **due != *name);
+        if let Some((appointment, _)) = state.set.remove(name) {
             self.agenda.cancel(appointment);
         }
     }

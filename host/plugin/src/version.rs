@@ -4,6 +4,7 @@ use crate::{
     failure::Failure,
     instance::{BehaviorIndices, Linked},
     loaded::Loaded,
+    meter::Place,
     metrics::Hook,
     pace::Pace,
     rest::{Awake, Rules, Saved},
@@ -11,7 +12,7 @@ use crate::{
     state::Scope,
     swap,
 };
-use socklet_core::CallError;
+use socklet_core::{CallError, Taken};
 use std::sync::Arc;
 use tokio::time::Instant;
 
@@ -74,6 +75,11 @@ impl Version {
         &self.pace
     }
 
+    /// Where the next call begins.
+    pub(crate) fn place(&self) -> Place {
+        self.scope.place(&self.pace)
+    }
+
     /// Reports a failure; the error for the caller has only its event.
     pub(crate) fn failed(&self, failure: &Failure, hook: Hook) -> CallError {
         failure.report(&self.scope, hook)
@@ -105,14 +111,17 @@ impl Version {
 
     /// Room for an instance that wakes up, if there is any.
     pub(crate) fn room(&self) -> Option<Slot> {
-        let slots = self.linked.slots();
-        if self.fleeting { slots.try_passing() } else { slots.lasting() }
+        let rooms = &self.scope.rooms;
+        if self.fleeting { rooms.try_passing() } else { rooms.lasting() }
     }
 
     /// Waits for that. `last`: the call is the connection's last. Cancel-safe.
     pub(crate) async fn next_room(&self, last: bool) -> Slot {
-        let slots = self.linked.slots();
-        if self.fleeting { slots.passing().await } else { slots.waking(last).await }
+        let rooms = &self.scope.rooms;
+        if rooms.is_over_quota() {
+            self.scope.metrics.over_quota("instances");
+        }
+        if self.fleeting { rooms.passing().await } else { rooms.waking(last).await }
     }
 
     // --- sleep ---
@@ -133,7 +142,7 @@ impl Version {
     }
 
     /// Counts an instance that sleeps from now on.
-    pub(crate) fn saved(&self, state: Option<Vec<u8>>) -> Saved {
+    pub(crate) fn saved(&self, state: Option<(Vec<u8>, Taken)>) -> Saved {
         Saved::new(state, &self.scope)
     }
 
@@ -142,7 +151,11 @@ impl Version {
         if state.len() > self.rules.state_max {
             return Err(Awake::TooLarge(state.len()));
         }
-        Ok(self.saved(Some(state)))
+        let Some(taken) = self.scope.tenant.saved_state().take(state.len()) else {
+            self.scope.metrics.over_quota("saved-state");
+            return Err(Awake::OverQuota(state.len()));
+        };
+        Ok(self.saved(Some((state, taken))))
     }
 }
 

@@ -70,7 +70,7 @@ impl Admission {
     }
 
     pub(crate) fn route_name(&self) -> String {
-        format!("{}/{}", self.route.config.tenant, self.route.config.name)
+        format!("{}/{}", self.route.tenant(), self.route.config.name)
     }
 
     /// Keeps the socket's slot for as long as the connection lives.
@@ -87,7 +87,7 @@ pub(crate) async fn admit(
     asked: Asked<'_>,
 ) -> Result<(Response<Bytes>, Admission), Refused> {
     check_origin(&route, &asked)?;
-    let counted = take_place(server, slot)?;
+    let counted = take_place(server, slot, &route)?;
     let Asked { parts, handshake, origin, authority, path, captures } = asked;
     let id = ConnectionId::next();
     let request = upgrade_request(parts, id, origin, &route, &authority, path, captures);
@@ -126,7 +126,7 @@ fn check_origin(route: &Route, asked: &Asked<'_>) -> Result<(), Refused> {
     if route.config.origins.allows(origin, &asked.authority, false) { Ok(()) } else { refused }
 }
 
-fn take_place(server: &Inner, slot: &Slot) -> Result<Counted, Refused> {
+fn take_place(server: &Inner, slot: &Slot, route: &Route) -> Result<Counted, Refused> {
     let limit = |name, refusal| {
         server.metrics.limit_hit(name);
         Refused::Host(refusal)
@@ -140,7 +140,7 @@ fn take_place(server: &Inner, slot: &Slot) -> Result<Counted, Refused> {
     if !slot.client.may_connect() {
         return Err(limit("connection_rate", Refusal::TooManyRequests { retry_after: RETRY_AFTER }));
     }
-    server.count().ok_or_else(|| limit("max_connections", Refusal::Unavailable { retry_after: RETRY_AFTER }))
+    server.count(route.tenant()).map_err(|full| limit(full, Refusal::Unavailable { retry_after: RETRY_AFTER }))
 }
 
 /// Asks the route's authenticators, one after the other. Fails closed: what cannot be asked has not granted.
@@ -189,7 +189,7 @@ fn failed(error: CallError) -> Refused {
 
 fn invalid(route: &Route, hook: &'static str, what: &str) -> Refused {
     let event = EventId::next();
-    let (tenant, route) = (&route.config.tenant, &route.config.name);
+    let (tenant, route) = (route.tenant(), &route.config.name);
     warn!(%event, %tenant, %route, hook, what, "plugin gave an invalid answer");
     Refused::Host(Refusal::PluginFailed(event))
 }

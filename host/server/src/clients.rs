@@ -1,6 +1,7 @@
 //! What one client address may have and do: sockets at a time, connections in a time.
 
-use crate::{Rate, rate::TokenBucket};
+use crate::rate::TokenBucket;
+use socklet_core::Rate;
 use std::{
     collections::HashMap,
     net::IpAddr,

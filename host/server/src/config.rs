@@ -1,7 +1,7 @@
 //! What the server is told: decoded once, by `app`, into types that cannot hold a wrong value.
 
-use crate::{Compression, Mask, Origins, PathPattern, Rate};
-use socklet_core::{Heartbeat, ListenerName, RouteName, TenantName};
+use crate::{Compression, Mask, Origins, PathPattern};
+use socklet_core::{Heartbeat, ListenerName, Rate, RouteName};
 use std::{path::PathBuf, time::Duration};
 
 /// What holds for the whole node.
@@ -28,8 +28,6 @@ pub struct ServerConfig {
 /// What a route is: where it is found, and what holds for its connections.
 #[derive(Clone, Debug)]
 pub struct RouteConfig {
-    /// Who it belongs to.
-    pub tenant: TenantName,
     /// Its name, unique within the tenant.
     pub name: RouteName,
     /// The listeners that serve it; empty for all.

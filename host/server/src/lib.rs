@@ -34,7 +34,6 @@ pub use handshake::{InvalidOrigin, OriginPattern, Origins};
 pub use listener::{Bind, BindError, InvalidBind, Listener, ListenerConfig};
 pub use mask::Mask;
 pub use metrics::Metrics;
-pub use rate::{InvalidRate, Rate};
 pub use registry::RouteConnections;
 pub use route::{Route, Routes};
 pub use routing::{HeaderCondition, HostPattern, InvalidHeader, InvalidHost, InvalidPath, PathPattern, RouteConflict};

@@ -15,7 +15,7 @@ pub(crate) fn upgrade_request(
     captures: Vec<(String, String)>,
 ) -> UpgradeRequest {
     let mut attributes = vec![
-        ("tenant".to_owned(), route.config.tenant.to_string()),
+        ("tenant".to_owned(), route.tenant().to_string()),
         ("route".to_owned(), route.config.name.to_string()),
         ("http.version".to_owned(), version(parts.version).to_owned()),
     ];

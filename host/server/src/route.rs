@@ -5,7 +5,7 @@ use crate::{
     registry::RouteConnections,
     routing::{RouteEntry, RouteTable},
 };
-use socklet_core::{Authenticator, Behavior};
+use socklet_core::{Authenticator, Behavior, Tenant};
 use std::sync::Arc;
 
 /// A route of a tenant.
@@ -36,6 +36,11 @@ impl Route {
     ) -> Self {
         Self { config, connections, authenticators, behavior }
     }
+
+    /// Who it belongs to.
+    pub(crate) fn tenant(&self) -> &Arc<Tenant> {
+        self.connections.tenant()
+    }
 }
 
 // === impl Routes ===
@@ -50,7 +55,7 @@ impl Routes {
         let all: Vec<_> = routes.into_iter().map(Arc::new).collect();
         let entry = |route: &Arc<Route>| {
             let config = &route.config;
-            let name = format!("{}/{}", config.tenant, config.name);
+            let name = format!("{}/{}", route.tenant(), config.name);
             let path = config.path.clone();
             RouteEntry::parse(name, config.listeners.clone(), &config.hosts, path, &config.headers, route.clone())
         };

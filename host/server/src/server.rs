@@ -10,6 +10,7 @@ use crate::{
     registry::Cork,
     workers::{Place, Threads, Worker},
 };
+use socklet_core::{Taken, Tenant};
 use std::{
     fmt, io,
     sync::{
@@ -60,9 +61,10 @@ pub(crate) struct Slot {
     metrics: Metrics,
 }
 
-/// One of the node's WebSocket connections, counted for as long as this lives.
+/// One WebSocket connection of the node and of a tenant, counted for as long as this lives.
 #[derive(Debug)]
 pub(crate) struct Counted {
+    _of_tenant: Taken,
     connections: Arc<AtomicUsize>,
     metrics: Metrics,
 }
@@ -216,13 +218,14 @@ impl Inner {
         tasks.spawn(http::serve(self, stream, origin, slot));
     }
 
-    /// Takes one of the node's places. None when it is full.
-    pub(crate) fn count(&self) -> Option<Counted> {
+    /// Takes one of the tenant's places and one of the node's. The limit's name when there is none.
+    pub(crate) fn count(&self, tenant: &Tenant) -> Result<Counted, &'static str> {
+        let of_tenant = tenant.connections().take(1).ok_or("tenant_max_connections")?;
         let max = self.config.max_connections;
         let more = |now| (now < max).then_some(now + 1);
-        self.connections.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).ok()?;
+        self.connections.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).map_err(|_| "max_connections")?;
         self.metrics.connections.inc();
-        Some(Counted { connections: self.connections.clone(), metrics: self.metrics.clone() })
+        Ok(Counted { _of_tenant: of_tenant, connections: self.connections.clone(), metrics: self.metrics.clone() })
     }
 }
 

@@ -13,7 +13,7 @@ pub struct TopicError(String);
 ///
 /// # Errors
 ///
-/// When the name has not 1 to 255 bytes, or the connection is in 128 topics already.
+/// When the name has not 1 to 255 bytes, the connection is in 128 topics already, or the tenant has used up its quota of topics.
 pub fn subscribe(connection: Connection, topic: &str) -> Result<(), TopicError> {
     host::subscribe(connection.id(), topic).map_err(TopicError)
 }

@@ -18,6 +18,7 @@ mod limits;
 mod listeners;
 mod logs;
 mod ops;
+mod quotas;
 mod registry;
 mod routes;
 mod sandbox;

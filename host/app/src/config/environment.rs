@@ -54,7 +54,7 @@ impl FromIterator<(String, String)> for Environment {
 /// The value of a variable as TOML of a form. Lists are separated by commas.
 pub(crate) fn toml(text: &str, form: Form) -> Toml {
     match form {
-        Form::Integer | Form::Boolean => text.parse().unwrap_or_else(|_| text.into()),
+        Form::Integer | Form::Number | Form::Boolean => text.parse().unwrap_or_else(|_| text.into()),
         Form::List => {
             Array::from_iter(text.split(',').map(str::trim).filter(|item| !item.is_empty()).map(Toml::from)).into()
         }

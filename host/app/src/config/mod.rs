@@ -11,6 +11,7 @@ mod reader;
 mod routes;
 mod schema;
 mod sections;
+mod tenants;
 #[cfg(test)]
 mod tests;
 mod units;
@@ -22,6 +23,7 @@ pub use mistake::{Mistake, Mistakes, Place};
 pub(crate) use plugins::{EnginePlan, PluginPlan};
 pub(crate) use routes::{RoutePlan, name_of};
 pub(crate) use sections::Log;
+pub(crate) use tenants::TenantPlans;
 pub(crate) use words::Format;
 
 use environment::Environment;
@@ -39,6 +41,7 @@ pub struct Config {
     pub(crate) server: ServerConfig,
     pub(crate) listeners: Vec<ListenerConfig>,
     pub(crate) routes: Vec<RoutePlan>,
+    pub(crate) tenants: TenantPlans,
     pub(crate) plugins: Vec<PluginPlan>,
     pub(crate) engine: EnginePlan,
     pub(crate) drain: Drain,
@@ -151,6 +154,7 @@ impl Config {
             plugins: &top.names("plugin"),
         };
         let routes = routes::routes(top, &around);
+        let tenants = tenants::tenants(top, routes.as_deref());
 
         let (node, drain, log, ops) = (node?, drain?, log?, ops?.bind);
         if let Some(listener) = listeners.iter().find(|listener| match (&listener.bind, ops) {
@@ -175,6 +179,7 @@ impl Config {
             },
             listeners,
             routes: routes?,
+            tenants: tenants?,
             plugins: plugins?,
             engine: engine?,
             drain: Drain { timeout: drain.timeout, batch: drain.batch.0, interval: drain.interval },

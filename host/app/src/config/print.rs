@@ -21,7 +21,7 @@ pub(crate) fn defaults() -> String {
         let example = match section.shape {
             Shape::Once => false,
             Shape::Many => section.name != "listener",
-            Shape::Named | Shape::Inner | Shape::Switch | Shape::Override => true,
+            Shape::Named | Shape::NamedOverride(_) | Shape::Inner | Shape::Switch | Shape::Override => true,
         };
         if !section.name.is_empty() {
             let _ = writeln!(out, "{}{}", if example { "# " } else { "" }, section.header().replace("NAME", "chat"));
@@ -46,11 +46,11 @@ pub(crate) fn reference() -> String {
         let _ = writeln!(out, "| key | value | default | |{head}\n|---|---|---|---|{line}");
         for key in section.keys() {
             let variable = section.variable(key).map_or(String::new(), |variable| format!(" `{variable}` |"));
-            let default = match (key.default, key.required(), section.shape) {
-                (_, _, Shape::Override) if inherits(section, key) => format!("as in `[{}]`", section.last_name()),
-                (Some(default), ..) => format!("`{}`", cell(&one_line(default))),
-                (None, true, _) => "required".to_owned(),
-                (None, false, _) => String::new(),
+            let default = match (inherits(section, key), key.default) {
+                (Some(base), _) => format!("as in `{}`", base.header()),
+                (None, Some(default)) => format!("`{}`", cell(&one_line(default))),
+                (None, None) if key.required() => "required".to_owned(),
+                (None, None) => String::new(),
             };
             let _ = writeln!(
                 out,
@@ -88,7 +88,7 @@ fn object(section: &Section) -> Json {
         let inner = object(child);
         let outer = match child.shape {
             Shape::Many => object_of!({ "type": "array", "items": inner }),
-            Shape::Named => object_of!({ "type": "object", "additionalProperties": inner }),
+            Shape::Named | Shape::NamedOverride(_) => object_of!({ "type": "object", "additionalProperties": inner }),
             Shape::Switch => {
                 let mut inner = inner;
                 inner["type"] = object_of!(["boolean", "object"]);
@@ -117,6 +117,7 @@ fn property(section: &Section, key: &Key) -> Json {
         Form::Text => object_of!({ "type": "string" }),
         Form::Choice(words) => object_of!({ "type": "string", "enum": words }),
         Form::Integer => object_of!({ "type": "integer", "minimum": 1 }),
+        Form::Number => object_of!({ "type": "number", "exclusiveMinimum": 0 }),
         Form::Boolean => object_of!({ "type": "boolean" }),
         Form::List => {
             object_of!({ "oneOf": [{ "type": "string" }, { "type": "array", "items": { "type": "string" } }] })
@@ -128,7 +129,7 @@ fn property(section: &Section, key: &Key) -> Json {
         property = object_of!({ "anyOf": [property, { "const": "none" }] });
     }
     property["description"] = format!("{} Expected: {}.", key.doc(), kind.expected()).into();
-    if let (Some(default), false) = (key.default, section.shape == Shape::Override) {
+    if let (Some(default), None) = (key.default, section.base()) {
         let default = default.parse().expect("defaults are TOML");
         property["default"] = json(&default).expect("defaults are texts, numbers, booleans, lists and tables");
     }
@@ -138,10 +139,9 @@ fn property(section: &Section, key: &Key) -> Json {
     property
 }
 
-/// Whether the section that this one overrides has the key, with the same meaning.
-fn inherits(section: &Section, key: &Key) -> bool {
-    let base = Section::find(section.last_name()).and_then(|base| base.key(key.name));
-    base.is_some_and(|base| base.doc == key.doc)
+/// The section that this one overrides, where that has the key, with the same meaning.
+fn inherits(section: &Section, key: &Key) -> Option<&'static Section> {
+    section.base().filter(|base| base.key(key.name).is_some_and(|base| base.doc == key.doc))
 }
 
 fn describe(kind: &Kind) -> String {

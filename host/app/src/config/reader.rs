@@ -204,7 +204,7 @@ impl<'a> Table<'a> {
         let what = match section.shape {
             Shape::Many => "tables",
             Shape::Switch => "true, false or a table",
-            Shape::Once | Shape::Named | Shape::Inner | Shape::Override => "a table",
+            Shape::Once | Shape::Named | Shape::NamedOverride(_) | Shape::Inner | Shape::Override => "a table",
         };
         self.wrong(name, format!("expected {what}: write {}", section.header()));
     }

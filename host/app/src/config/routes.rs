@@ -7,11 +7,13 @@ use super::{
     words::{Instance, OriginList},
 };
 use prometheus_client::registry::Registry;
-use socklet_core::{Heartbeat, InvalidHeartbeat, ListenerName, PluginName, RouteName};
+use socklet_core::{
+    Heartbeat, InvalidHeartbeat, ListenerName, PluginName, Quotas, Rate, RouteName, Tenant, TenantName,
+};
 use socklet_plugin::{DeathRate, InstancePolicy, KeyTemplate, RouteInstances};
 use socklet_server::{
-    Compression, HeaderCondition, HostPattern, Metrics, Origins, PathPattern, Rate, Route, RouteConfig,
-    RouteConnections, Routes,
+    Compression, HeaderCondition, HostPattern, Metrics, Origins, PathPattern, Route, RouteConfig, RouteConnections,
+    Routes,
 };
 use std::{
     path::{Path, PathBuf},
@@ -22,6 +24,7 @@ use std::{
 /// A route to build.
 #[derive(Debug)]
 pub(crate) struct RoutePlan {
+    pub(crate) tenant: TenantName,
     pub(crate) config: RouteConfig,
     pub(crate) authenticators: Vec<PluginName>,
     pub(crate) behavior: Option<PluginName>,
@@ -58,10 +61,10 @@ pub(super) fn routes(top: &Table<'_>, around: &Around<'_>) -> Option<Vec<RoutePl
     let tables = top.many("route");
     let plans: Vec<_> = tables.iter().map(|table| route(table, around)).collect();
     for (index, plan) in plans.iter().enumerate() {
-        let Some(RoutePlan { config, .. }) = plan else { continue };
-        let same = |other: &&RoutePlan| (&other.config.tenant, &other.config.name) == (&config.tenant, &config.name);
+        let Some(RoutePlan { tenant, config, .. }) = plan else { continue };
+        let same = |other: &&RoutePlan| (&other.tenant, &other.config.name) == (tenant, &config.name);
         if plans[..index].iter().flatten().any(|other| same(&other)) {
-            let message = format!("the tenant {} has another route {}; name one of them", config.tenant, config.name);
+            let message = format!("the tenant {tenant} has another route {}; name one of them", config.name);
             tables[index].wrong("name", message);
         }
     }
@@ -74,7 +77,8 @@ fn conflicts(tables: &[Table<'_>], plans: &[Option<RoutePlan>]) {
     // Routes are built to be asked, and thrown away.
     let metrics = Metrics::register(&mut Registry::default());
     let route = |plan: &RoutePlan| {
-        let connections = Arc::new(RouteConnections::new(&plan.config, &metrics));
+        let tenant = Arc::new(Tenant::new(plan.tenant.clone(), Quotas::default()));
+        let connections = Arc::new(RouteConnections::new(&plan.config, tenant, &metrics));
         Route::new(plan.config.clone(), connections, vec![], None)
     };
     let routes = |plans: &[&RoutePlan]| Routes::new(plans.iter().map(|plan| route(plan)).collect());
@@ -132,8 +136,8 @@ fn route(table: &Table<'_>, around: &Around<'_>) -> Option<RoutePlan> {
 
     let (paths, (Some(()), Some(()))) = (paths?, found) else { return None };
     Some(RoutePlan {
+        tenant: route.tenant,
         config: RouteConfig {
-            tenant: route.tenant,
             name: name?,
             listeners: route.listener,
             hosts: route.host,

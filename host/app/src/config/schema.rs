@@ -31,6 +31,8 @@ pub(crate) enum Shape {
     Many,
     /// Once for each name: `[name.NAME]`.
     Named,
+    /// As [`Shape::Named`], and what it leaves out comes from the section that is named here.
+    NamedOverride(&'static str),
     /// Inside another section.
     Inner,
     /// As [`Shape::Inner`], and off where it is left out: `name = true` stands for an empty table.
@@ -147,11 +149,20 @@ impl Section {
         })
     }
 
+    /// The section that says what this one leaves out.
+    pub(crate) fn base(&self) -> Option<&'static Self> {
+        match self.shape {
+            Shape::Override => Self::find(self.last_name()),
+            Shape::NamedOverride(base) => Self::find(base),
+            Shape::Once | Shape::Many | Shape::Named | Shape::Inner | Shape::Switch => None,
+        }
+    }
+
     /// How its header is written.
     pub(crate) fn header(&self) -> String {
         match self.shape {
             Shape::Many => format!("[[{}]]", self.name),
-            Shape::Named => format!("[{}.NAME]", self.name),
+            Shape::Named | Shape::NamedOverride(_) => format!("[{}.NAME]", self.name),
             Shape::Once => format!("[{}]", self.name),
             Shape::Inner | Shape::Switch | Shape::Override => match self.name.split_once('.') {
                 Some((parent, rest)) if Self::find(parent).is_some_and(|parent| parent.shape == Shape::Named) => {

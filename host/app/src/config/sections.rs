@@ -3,11 +3,11 @@
 use super::{
     schema::{Section, Shape, section},
     value::{Count, Limit, Pairs, Settings, Size},
-    words::{Digest, Filter, Format, Instance, OriginList, Source},
+    words::{Cores, Digest, Filter, Format, Instance, OriginList, Source},
 };
-use socklet_core::{ListenerName, PluginName, RouteName, TenantName};
+use socklet_core::{ListenerName, PluginName, Rate, RouteName, TenantName};
 use socklet_plugin::OnSwap;
-use socklet_server::{Bind, Level, Rate, SlowConsumer, WindowBits};
+use socklet_server::{Bind, Level, SlowConsumer, WindowBits};
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 /// Every section, in the order of the documentation.
@@ -17,7 +17,7 @@ pub(crate) const SECTIONS: &[Section] = &[
         shape: Shape::Once,
         doc: Top::DOC,
         keys: &[Top::KEYS],
-        later: &[("tenant", "quotas of tenants"), ("admin", "the admin API"), ("cluster", "clustering")],
+        later: &[("admin", "the admin API"), ("cluster", "clustering")],
     },
     Section {
         name: "listener",
@@ -67,6 +67,14 @@ pub(crate) const SECTIONS: &[Section] = &[
         shape: Shape::Once,
         doc: " What clients may do: of each connection, unless its route says otherwise, and of the node.",
         keys: &[ConnectionLimits::KEYS, NodeLimits::KEYS],
+        later: &[],
+    },
+    Section { name: "quotas", shape: Shape::Once, doc: Quotas::DOC, keys: &[Quotas::KEYS], later: &[] },
+    Section {
+        name: "tenant",
+        shape: Shape::NamedOverride("quotas"),
+        doc: " The quotas of one tenant, by the name that its routes have as `tenant`. What is left out is as in `[quotas]`.",
+        keys: &[Quotas::KEYS],
         later: &[],
     },
     Section {
@@ -275,6 +283,33 @@ section! {
     RouteLimits {
         /// The most connections of the route; over it 503.
         max_connections: Limit<Count> = "none";
+    }
+}
+
+section! {
+    /// What all routes of a tenant may have together: of each tenant, unless its own section says otherwise.
+    Quotas {
+        /// The most connections; over it 503.
+        max_connections: Limit<Count> = "none";
+        /// How fast messages may arrive, at all its connections together. Over it a connection is not read until its next message has
+        /// its turn; where that would take more than 5s, the connection is closed with 1013.
+        messages_per_second: Limit<Rate> = "none";
+        /// How many bytes of messages may arrive in a second, at all its connections together; over it as over `messages_per_second`.
+        bytes_per_second: Limit<Size> = "none";
+        /// The most topics that have a subscriber; over it `subscribe` fails.
+        max_topics: Limit<Count> = "none";
+        /// The most instances at a time.
+        max_instances: Limit<Count> = "none";
+        /// The most memory of all its instances.
+        max_memory: Limit<Size> = "none";
+        /// How much its plugins may compute, in cores: `0.5` is half a second in each second.
+        cpu: Limit<Cores> = "none";
+        /// The most timers that are set.
+        max_timers: Limit<Count> = "none";
+        /// How fast its plugins may write lines to the log.
+        log_lines_per_second: Limit<Rate> = "none";
+        /// The most that all its hibernated instances may have saved.
+        max_saved_state: Limit<Size> = "none";
     }
 }
 

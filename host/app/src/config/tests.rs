@@ -1,5 +1,7 @@
 //! Configurations as people write them, right and wrong.
 
+mod tenants;
+
 use super::{print, schema::Section, sections::SECTIONS, value::Form, *};
 use socklet_plugin::InstancePolicy;
 use std::time::Duration;
@@ -111,7 +113,7 @@ fn a_whole_configuration() {
         "#,
     );
     let route = &config.routes[0];
-    assert_eq!(route.config.tenant.as_str(), "acme");
+    assert_eq!(route.tenant.as_str(), "acme");
     assert_eq!(route.config.name.as_str(), "chat-room");
     assert_eq!(route.config.hosts, ["Example.com", "*.example.com"]);
     assert_eq!(route.config.headers, [("x-version".to_owned(), "2".to_owned())]);
@@ -168,7 +170,7 @@ format = "xml"
 "#,
         &[
             "socklet.toml:1: send_timout: unknown key, did you mean send_timeout? (there are send_timeout, workers, listener, route, \
-             plugin, heartbeat, limits, drain, ops, log, engine)",
+             plugin, heartbeat, limits, quotas, tenant, drain, ops, log, engine)",
             "socklet.toml:4: listener.bind = \"localhost\": not an address; expected an address such as \"127.0.0.1:8080\", \
              \"[::1]:8080\", \":8080\" or \"unix:/run/socklet.sock\"",
             "socklet.toml:5: listener.tls: this version does not serve it yet: TLS (let a proxy in front of the server do it); \

@@ -43,6 +43,8 @@ pub(crate) enum Form {
     Choice(&'static [&'static str]),
     /// A whole number.
     Integer,
+    /// A number, whole or not.
+    Number,
     /// `true` or `false`.
     Boolean,
     /// A list of strings, or one string.

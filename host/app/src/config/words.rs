@@ -1,10 +1,10 @@
 //! Kinds of values that have a meaning in Socklet: names, addresses, rates, plugin sources, log filters.
 
 use super::value::{Form, Kind, Value, Wrong, choice_kind, text_kinds};
-use socklet_core::{ListenerName, PluginName, RouteName, TenantName};
+use socklet_core::{ListenerName, PluginName, Rate, RouteName, TenantName};
 use socklet_plugin::OnSwap;
-use socklet_server::{Bind, Level, Rate, SlowConsumer, WindowBits};
-use std::path::PathBuf;
+use socklet_server::{Bind, Level, SlowConsumer, WindowBits};
+use std::{path::PathBuf, time::Duration};
 use toml_edit::Value as Toml;
 use tracing_subscriber::EnvFilter;
 
@@ -28,6 +28,10 @@ pub(crate) enum Format {
     /// One object a line.
     Json,
 }
+
+/// A number of CPU cores: the time that they compute in a second.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Cores(pub(crate) Duration);
 
 /// Who shares an instance, as it was written.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -102,6 +106,18 @@ macro_rules! number_kind {
 number_kind!(Level: "a whole number from 1 to 9");
 number_kind!(WindowBits: "a whole number from 9 to 15");
 
+impl Value for Cores {
+    fn kind() -> Kind {
+        Kind::new("cores", "a number of cores from 0.001 to 1024, such as 0.5", Form::Number)
+    }
+
+    fn decode(toml: &Toml) -> Result<Self, Wrong> {
+        let cores = toml.as_float().or_else(|| toml.as_integer().map(|whole| whole as f64));
+        let cores = cores.filter(|cores| (0.001..=1024.0).contains(cores));
+        cores.map(|cores| Self(Duration::from_secs_f64(cores))).ok_or(Wrong::Kind)
+    }
+}
+
 impl Value for Instance {
     fn kind() -> Kind {
         let hint = "\"connection\", \"shared\", \"event\" or { key = \"{capture}\" }";
@@ -173,6 +189,16 @@ mod tests {
         }
         for bad in ["", "inof", "info,socklet", "socklet=loud"] {
             assert!(filter(bad).is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn cores() {
+        for (text, millis) in [("0.5", 500), ("2", 2000), ("1.25", 1250), ("0.001", 1), ("1024", 1_024_000)] {
+            assert_eq!(decode::<Cores>(text), Ok(Cores(Duration::from_millis(millis))), "{text}");
+        }
+        for bad in ["0", "-1", "0.0001", "1024.1", "nan", "inf", "\"1\"", "\"50%\""] {
+            assert_eq!(decode::<Cores>(bad), Err(Wrong::Kind), "{bad}");
         }
     }
 

@@ -9,7 +9,8 @@ use net::Net;
 use prometheus_client::registry::Registry;
 use rustix::time::{ClockId, clock_gettime};
 use socklet_core::{
-    Answer, Authenticator, Behavior, Call, ConnectionId, Event, Message, Session, UpgradeRequest, Upgraded, Verdict,
+    Answer, Authenticator, Behavior, Call, ConnectionId, Event, Message, Quotas, Session, Tenant, UpgradeRequest,
+    Upgraded, Verdict,
 };
 use socklet_plugin::{CallLimits, EngineConfig, Grants, InstancePolicy, OnSwap, Plugin, PluginConfig, Plugins};
 use std::{collections::BTreeMap, hint::black_box, path::PathBuf, sync::Arc};
@@ -52,8 +53,7 @@ fn main() {
         }
     }
     let ip_auth = runtime.block_on(load(&plugins, "ip_auth"));
-    let (tenant, route) = ("acme".parse().unwrap(), "main".parse().unwrap());
-    let authenticator = ip_auth.authenticator(&tenant, &route).unwrap();
+    let authenticator = ip_auth.authenticator(&tenant(), &"main".parse().unwrap()).unwrap();
     let request = Arc::new(request());
     cases.push(Case::new("authenticate fresh".into(), 1_000, move |operations| {
         for _ in 0..operations {
@@ -99,10 +99,14 @@ async fn load(plugins: &Plugins, name: &str) -> Plugin {
     plugins.load(config).await.unwrap()
 }
 
+fn tenant() -> Arc<Tenant> {
+    Arc::new(Tenant::new("acme".parse().unwrap(), Quotas::default()))
+}
+
 async fn sessions(plugin: &Plugin, policy: &InstancePolicy) -> Vec<Box<dyn Session>> {
-    let (tenant, route) = ("acme".parse().unwrap(), "main".parse().unwrap());
     let net = Arc::new(Net::default());
-    let behavior: Arc<dyn Behavior> = plugin.behavior(&tenant, &route, policy.clone().into(), net.clone()).unwrap();
+    let behavior: Arc<dyn Behavior> =
+        plugin.behavior(&tenant(), &"main".parse().unwrap(), policy.clone().into(), net.clone()).unwrap();
     let mut sessions = Vec::new();
     for _ in 0..SESSIONS {
         let request = Arc::new(request());

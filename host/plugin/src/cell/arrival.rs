@@ -24,7 +24,7 @@ impl Turn {
     /// Moves what sleeps to another version. Where that cannot go on with it, the old one will. Cancel-safe: it sleeps on.
     pub(super) async fn arrive(mut self, target: Arc<Version>, slot: Slot) -> Result<Self, NoTurn> {
         let cell = self.cell.clone();
-        let (place, share) = (target.pace().place(), target.scope().share.clone());
+        let (place, share) = (target.place(), target.scope().household.share.clone());
         let call = Box::pin(async move {
             let Some(Content::Asleep(saved)) = &self.content else { return self };
             match load_in(&self.cell, &target, saved, slot, place).await {

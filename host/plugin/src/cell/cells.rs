@@ -24,7 +24,7 @@ impl Cells {
         {
             return Some(cell.clone());
         }
-        let cell = version.linked().slots().lasting().map(|slot| {
+        let cell = version.scope().rooms.lasting().map(|slot| {
             let cell = Cell::new(serving.clone(), version.clone(), slot, Some(key.clone()));
             cells.insert(key, Arc::downgrade(&cell));
             cell

@@ -168,7 +168,7 @@ impl Turn {
         A: Send + 'static,
         F: Future<Output = (Box<BehaviorInstance>, wasmtime::Result<R>)> + Send + 'static,
     {
-        let place = self.version().pace().place();
+        let place = self.version().place();
         let (account, mut call) = match self.prepare(place, work) {
             Ok(prepared) => prepared,
             Err(failure) => return Started::Done(Err(self.fail(&failure, None))),
@@ -193,7 +193,7 @@ impl Turn {
             }
         }
         self.account = Some(account.clone());
-        let (serving, share) = (self.cell.serving.clone(), self.version().scope().share.clone());
+        let (serving, share) = (self.cell.serving.clone(), self.version().scope().household.share.clone());
         let rest = async move {
             let called = call.await;
             self.end(called, &account, None, finish, refused)

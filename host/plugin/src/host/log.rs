@@ -1,9 +1,10 @@
 //! Guest lines on their way into the host's log: rate limited, cut, cleaned.
 
-use socklet_core::{PluginName, RouteName, TenantName};
+use crate::metrics::Metrics;
+use socklet_core::{PluginName, RouteName, Tenant};
 use std::{
     borrow::Cow,
-    sync::Mutex,
+    sync::{Arc, Mutex},
     time::{Duration, Instant},
 };
 use tracing::{debug, error, info, warn};
@@ -25,11 +26,11 @@ pub(crate) enum Level {
 }
 
 /// The log of one plugin on one route.
-#[derive(Debug)]
 pub(crate) struct GuestLog {
-    tenant: TenantName,
+    tenant: Arc<Tenant>,
     route: RouteName,
     plugin: PluginName,
+    metrics: Metrics,
     // A std mutex: held for an addition and never across an await.
     bucket: Mutex<Bucket>,
 }
@@ -53,13 +54,21 @@ enum Admission {
 // === impl GuestLog ===
 
 impl GuestLog {
-    pub(crate) fn new(tenant: TenantName, route: RouteName, plugin: PluginName) -> Self {
-        Self { tenant, route, plugin, bucket: Mutex::new(Bucket::full(Instant::now())) }
+    pub(crate) fn new(tenant: Arc<Tenant>, route: RouteName, plugin: PluginName, metrics: Metrics) -> Self {
+        Self { tenant, route, plugin, metrics, bucket: Mutex::new(Bucket::full(Instant::now())) }
     }
 
     /// Writes one line, or counts it as dropped.
     pub(crate) fn line(&self, level: Level, stream: &'static str, message: &str) {
-        let admission = self.bucket.lock().expect("taking a token does not panic").take(Instant::now());
+        let now = Instant::now();
+        let over_quota = || {
+            let over = self.tenant.log_lines().is_some_and(|quota| quota.take(1, now, Duration::ZERO).is_none());
+            if over {
+                self.metrics.over_quota("log-lines");
+            }
+            over
+        };
+        let admission = self.bucket.lock().expect("taking a token does not panic").take(now, over_quota);
         match admission {
             Admission::Admitted(dropped) => {
                 if dropped > 0 {
@@ -90,11 +99,11 @@ impl Bucket {
         Self { lines: BURST, filled: now, dropped: 0 }
     }
 
-    fn take(&mut self, now: Instant) -> Admission {
+    fn take(&mut self, now: Instant, over_quota: impl FnOnce() -> bool) -> Admission {
         let passed = now.saturating_duration_since(self.filled).min(Duration::from_secs(60));
         self.lines = (self.lines + passed.as_secs_f64() * PER_SECOND).min(BURST);
         self.filled = now;
-        if self.lines >= 1.0 {
+        if self.lines >= 1.0 && !over_quota() {
             self.lines -= 1.0;
             return Admission::Admitted(std::mem::take(&mut self.dropped));
         }
@@ -169,11 +178,14 @@ mod tests {
         let start = Instant::now();
         let mut bucket = Bucket::full(start);
         for _ in 0..BURST as usize {
-            assert_eq!(bucket.take(start), Admission::Admitted(0));
+            assert_eq!(bucket.take(start, || false), Admission::Admitted(0));
         }
-        assert_eq!(bucket.take(start), Admission::FirstDropped);
-        assert_eq!(bucket.take(start), Admission::Dropped);
-        assert_eq!(bucket.take(start + Duration::from_millis(11)), Admission::Admitted(2));
-        assert_eq!(bucket.take(start + Duration::from_millis(11)), Admission::FirstDropped);
+        assert_eq!(bucket.take(start, || false), Admission::FirstDropped);
+        assert_eq!(bucket.take(start, || false), Admission::Dropped);
+        assert_eq!(bucket.take(start + Duration::from_millis(11), || false), Admission::Admitted(2));
+        assert_eq!(bucket.take(start + Duration::from_millis(11), || false), Admission::FirstDropped);
+        let later = start + Duration::from_secs(1);
+        assert_eq!(bucket.take(later, || true), Admission::Dropped, "the tenant has written enough");
+        assert_eq!(bucket.take(later, || false), Admission::Admitted(2));
     }
 }

@@ -1,6 +1,6 @@
 //! Authenticators: a fresh instance for each request, and every failure is an error.
 
-use crate::harness::{Host, config, field, guest, request, stock};
+use crate::harness::{Host, config, field, guest, request, stock, tenant};
 use socklet_core::{Authenticator, CallError, DeathKind, UpgradeRequest, Verdict};
 use socklet_plugin::{Kind, PluginConfig};
 use std::sync::Arc;
@@ -8,7 +8,7 @@ use std::sync::Arc;
 async fn authenticator(host: &Host, config: PluginConfig) -> Arc<dyn Authenticator> {
     let plugin = host.load(config).await.unwrap();
     assert_eq!(plugin.kind(), Kind::Authenticator);
-    plugin.authenticator(&"acme".parse().unwrap(), &"main".parse().unwrap()).unwrap()
+    plugin.authenticator(&tenant(), &"main".parse().unwrap()).unwrap()
 }
 
 async fn ask(authenticator: &Arc<dyn Authenticator>, request: UpgradeRequest) -> Result<Verdict, CallError> {
@@ -81,9 +81,8 @@ async fn credentials_reach_authenticators() {
 #[tokio::test]
 async fn kinds_are_not_mixed_up() {
     let host = Host::new();
-    let (tenant, route) = ("acme".parse().unwrap(), "main".parse().unwrap());
     let echo = host.load(config(stock("echo"))).await.unwrap();
     assert_eq!(echo.kind(), Kind::Behavior);
-    let error = echo.authenticator(&tenant, &route).unwrap_err();
+    let error = echo.authenticator(&tenant(), &"main".parse().unwrap()).unwrap_err();
     assert_eq!(error.to_string(), "the plugin is a behavior, not an authenticator");
 }

@@ -1,13 +1,15 @@
 //! Tenants that compute share the guest threads evenly, however many calls each of them makes.
 
 use crate::harness::{Host, Net, Route, config, guest};
+use socklet_core::{Quotas, Tenant};
 use socklet_plugin::{InstancePolicy, Plugin};
 use std::{sync::Arc, time::Duration};
 use tokio::task::JoinSet;
 
 async fn route(plugin: &Plugin, tenant: &str) -> Route {
     let net = Arc::new(Net::default());
-    let (tenant, route) = (tenant.parse().unwrap(), "main".parse().unwrap());
+    let tenant = Arc::new(Tenant::new(tenant.parse().unwrap(), Quotas::default()));
+    let route = "main".parse().unwrap();
     let behavior = plugin.behavior(&tenant, &route, InstancePolicy::Connection.into(), net.clone()).unwrap();
     Route { net, behavior }
 }
@@ -31,6 +33,10 @@ async fn a_tenant_with_many_calls_gets_no_more_than_one_with_few() {
 
     tokio::time::sleep(Duration::from_secs(2)).await;
     calls.shutdown().await;
+    // What they have used is counted when they have ended.
+    while host.plugins.usage().iter().map(|row| row.traps).sum::<u64>() < 44 {
+        tokio::task::yield_now().await;
+    }
     let cpu = |tenant: &str| {
         let rows = host.plugins.usage();
         rows.iter().find(|row| row.tenant.as_str() == tenant).unwrap().cpu_seconds

@@ -4,8 +4,8 @@ use bytes::Bytes;
 use prometheus_client::registry::Registry;
 use socklet_core::{
     Answer, Behavior, BoxFuture, Call, CallError, Cause, CloseCode, CloseFrame, ConnectionId, Connections, Ending,
-    Event, Field, Heartbeat, Message, MessageRef, Opcode, Principal, SendError, Session, SubscribeError,
-    UpgradeRequest, Upgraded,
+    Event, Field, Heartbeat, Message, MessageRef, Opcode, Principal, Quotas, SendError, Session, SubscribeError,
+    Tenant, UpgradeRequest, Upgraded,
 };
 use socklet_plugin::{
     CallLimits, EngineConfig, Grants, InstancePolicy, LoadError, OnSwap, Plugin, PluginConfig, Plugins, RouteInstances,
@@ -80,6 +80,11 @@ fn built(path: &str, how: &str) -> PathBuf {
     path
 }
 
+/// A tenant without quotas.
+pub(crate) fn tenant() -> Arc<Tenant> {
+    Arc::new(Tenant::new("acme".parse().unwrap(), Quotas::default()))
+}
+
 pub(crate) fn config(source: PathBuf) -> PluginConfig {
     PluginConfig {
         name: "guest".parse().unwrap(),
@@ -150,8 +155,7 @@ impl Host {
     pub(crate) async fn route_with(&self, config: PluginConfig, instances: impl Into<RouteInstances>) -> Route {
         let plugin = self.load(config).await.unwrap();
         let net = Arc::new(Net::default());
-        let (tenant, route) = ("acme".parse().unwrap(), "main".parse().unwrap());
-        let behavior = plugin.behavior(&tenant, &route, instances.into(), net.clone()).unwrap();
+        let behavior = plugin.behavior(&tenant(), &"main".parse().unwrap(), instances.into(), net.clone()).unwrap();
         Route { net, behavior }
     }
 

@@ -1,6 +1,6 @@
 //! New versions take over while connections stay, and give way when they fail. The time is stopped: what waits is done at once.
 
-use crate::harness::{Client, Expect, Host, Net, Route, config, guest, request};
+use crate::harness::{Client, Expect, Host, Net, Route, config, guest, request, tenant};
 use socklet_core::{Cause, Upgraded, Verdict};
 use socklet_plugin::{
     InstancePolicy, LoadError, NothingBefore, OnSwap, Plugin, PluginConfig, RouteInstances, Swapped, VersionRole,
@@ -20,7 +20,7 @@ impl Fixture {
         let host = Host::with(|config| config.time = Some(Handle::current()));
         let plugin = host.load(config).await.unwrap();
         let net = Arc::new(Net::default());
-        let (tenant, route) = ("acme".parse().unwrap(), "main".parse().unwrap());
+        let (tenant, route) = (tenant(), "main".parse().unwrap());
         let behavior = plugin.behavior(&tenant, &route, instances.into(), net.clone()).unwrap();
         Self { host, plugin, route: Route { net, behavior } }
     }
@@ -298,7 +298,7 @@ async fn authenticators_are_swapped_between_requests() {
         PluginConfig { settings: settings.collect(), ..config(guest("auth_versioned")) }
     };
     let plugin = host.load(auth("one", None)).await.unwrap();
-    let judge = plugin.authenticator(&"acme".parse().unwrap(), &"main".parse().unwrap()).unwrap();
+    let judge = plugin.authenticator(&tenant(), &"main".parse().unwrap()).unwrap();
     let subject = async || match judge.authenticate(Arc::new(request(""))).await.unwrap() {
         Verdict::Grant(principal) => principal.subject().to_owned(),
         other => panic!("{other:?}"),

@@ -1,6 +1,6 @@
 //! What plugins use is counted, for each tenant, route and version.
 
-use crate::harness::{Expect, Host, config, guest, stock};
+use crate::harness::{Expect, Host, config, guest, stock, tenant};
 use socklet_core::Cause;
 use socklet_plugin::{InstancePolicy, PluginConfig, UsageRow};
 use std::time::{Duration, Instant};
@@ -91,7 +91,7 @@ async fn versions_have_rows_of_their_own_and_go_when_they_were_taken() {
     };
     let plugin = host.load(version("one")).await.unwrap();
     let net = std::sync::Arc::new(crate::harness::Net::default());
-    let names = ("acme".parse().unwrap(), "main".parse().unwrap());
+    let names = (tenant(), "main".parse().unwrap());
     let behavior = plugin.behavior(&names.0, &names.1, InstancePolicy::Connection.into(), net.clone()).unwrap();
     let route = crate::harness::Route { net, behavior };
     let mut old = route.connect("").await;

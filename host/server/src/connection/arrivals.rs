@@ -1,6 +1,9 @@
 //! What arrives from the client, one thing after the other, and what needs no guest by the way.
 
-use super::drive::Drive;
+use super::{
+    drive::Drive,
+    turn::{Turn, turn},
+};
 use crate::framing::{EncodedFrame, FramingError, Inbound};
 use socklet_core::{CloseFrame, CloseReason, Connections, Frame, Message, Opcode};
 use tokio::time::Instant;
@@ -46,8 +49,19 @@ impl Drive {
                     self.metrics.message_received(message.opcode(), message.len());
                     self.clock.message(now);
                     if let Err(limit) = self.rates.message(message.len(), &self.route.config.limits, now) {
-                        self.over(limit);
+                        self.over(limit, CloseReason::RateLimit);
                         continue;
+                    }
+                    match turn(self.route.tenant(), message.len(), now) {
+                        Turn::Now => {}
+                        Turn::After(wait, quota) => {
+                            self.metrics.limit_hit(quota);
+                            self.held = Some(now + wait);
+                        }
+                        Turn::Never(quota) => {
+                            self.over(quota, CloseReason::OverQuota);
+                            continue;
+                        }
                     }
                     return Some(Next::Message(message));
                 }
@@ -78,13 +92,13 @@ impl Drive {
 
     fn over_control_rate(&mut self, now: Instant) -> bool {
         let counted = self.rates.control(&self.route.config.limits, now);
-        counted.map_err(|limit| self.over(limit)).is_err()
+        counted.map_err(|limit| self.over(limit, CloseReason::RateLimit)).is_err()
     }
 
-    fn over(&mut self, limit: &'static str) {
+    fn over(&mut self, limit: &'static str, reason: CloseReason) {
         if !self.is_closing() {
             self.metrics.limit_hit(limit);
-            self.close(CloseReason::RateLimit);
+            self.close(reason);
         }
     }
 

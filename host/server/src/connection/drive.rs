@@ -57,6 +57,8 @@ pub(super) struct Drive {
     in_flight: Option<BoxFuture<Outcome>>,
     /// What comes next, while a call is in flight. While something waits, the socket is not read: that is the backpressure.
     waiting: Option<Box<Next>>,
+    /// Until when the message that comes next waits for its turn among those of the tenant.
+    pub(super) held: Option<Instant>,
     /// For guests that decide on frames.
     pub(super) decision: Option<Box<Decision>>,
     pub(super) clock: Clock,
@@ -157,6 +159,7 @@ impl Drive {
             session,
             in_flight: None,
             waiting: Some(Box::new(Next::Open)),
+            held: None,
             decision,
             clock: Clock::new(limits, route.connections.heartbeat().interval(), expires_in),
             rates: Rates::default(),
@@ -279,7 +282,7 @@ impl Drive {
                 Next::Open | Next::Message(_) if ours => {}
                 Next::Frame(frame) if ours => self.decide(frame, false),
                 Next::Close(frame) if ours || self.in_flight.is_none() => self.client_closes(frame),
-                next if self.in_flight.is_some() => {
+                next if self.is_held(now) || self.in_flight.is_some() => {
                     self.waiting = Some(Box::new(next));
                     return false;
                 }
@@ -303,6 +306,12 @@ impl Drive {
                 return true;
             }
         }
+    }
+
+    /// Whether what comes next has to wait for its turn.
+    fn is_held(&mut self, now: Instant) -> bool {
+        self.held = self.held.filter(|until| now < *until);
+        self.held.is_some()
     }
 
     /// What others did with the connection.
@@ -494,12 +503,13 @@ impl Drive {
 
     /// When something may be due.
     pub(super) fn next_look(&self) -> Instant {
-        self.clock.next(&self.route.config.limits)
+        let next = self.clock.next(&self.route.config.limits);
+        self.held.filter(|_| self.waiting.is_some()).map_or(next, |until| until.min(next))
     }
 
     /// Whose connection it is: tenant and route.
     pub(super) fn route(&self) -> (TenantName, RouteName) {
-        (self.route.config.tenant.clone(), self.route.config.name.clone())
+        (self.route.tenant().name().clone(), self.route.config.name.clone())
     }
 
     /// What to tell of the end, and what is left.

@@ -8,6 +8,7 @@ mod guard;
 mod input;
 mod rates;
 mod socket;
+mod turn;
 
 use crate::{admission::Admission, registry::Output, server::Inner};
 use bytes::Bytes;

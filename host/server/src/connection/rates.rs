@@ -1,6 +1,7 @@
 //! How fast one client may send.
 
-use crate::{ConnectionLimits, Rate, rate::TokenBucket};
+use crate::{ConnectionLimits, rate::TokenBucket};
+use socklet_core::Rate;
 use tokio::time::Instant;
 
 /// The buckets of one connection; each is there once it is needed: most connections never send faster than they may.

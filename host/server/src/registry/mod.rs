@@ -17,7 +17,7 @@ pub(crate) use peer::{Noticed, Peer};
 use shared::Shared;
 use socklet_core::{
     BoxFuture, CloseFrame, CloseReason, ConnectionId, Connections, Heartbeat, MessageRef, Opcode, Principal, SendError,
-    SubscribeError,
+    SubscribeError, Tenant,
 };
 use std::sync::{
     Arc, PoisonError, RwLock, RwLockReadGuard,
@@ -28,6 +28,7 @@ use topics::Topics;
 /// The connections of one route of one tenant: nothing of any other can be reached through it.
 #[derive(Debug)]
 pub struct RouteConnections {
+    tenant: Arc<Tenant>,
     peers: RwLock<ById<Arc<Peer>>>,
     shared: Arc<Shared>,
     topics: Topics,
@@ -47,16 +48,21 @@ pub(crate) struct Registration {
 // === impl RouteConnections ===
 
 impl RouteConnections {
-    /// The connections of a route; none yet.
-    pub fn new(route: &RouteConfig, metrics: &Metrics) -> Self {
+    /// The connections of a route of a tenant; none yet.
+    pub fn new(route: &RouteConfig, tenant: Arc<Tenant>, metrics: &Metrics) -> Self {
         Self {
             peers: RwLock::default(),
             shared: Arc::new(Shared::new(route, metrics)),
-            topics: Topics::default(),
+            topics: Topics::new(tenant.topics()),
             heartbeat: RwLock::new(route.heartbeat.clone()),
             heartbeats: AtomicU32::new(0),
             max_connections: route.limits.max_connections.unwrap_or(usize::MAX),
+            tenant,
         }
+    }
+
+    pub(crate) fn tenant(&self) -> &Arc<Tenant> {
+        &self.tenant
     }
 
     /// Takes a place for a connection. None when the route is full.
@@ -168,7 +174,11 @@ impl Connections for RouteConnections {
 
     fn subscribe(&self, connection: ConnectionId, topic: &str) -> Result<(), SubscribeError> {
         let peer = self.find(connection).ok_or(SubscribeError::Unknown)?;
-        self.topics.subscribe(&peer, topic)
+        let subscribed = self.topics.subscribe(&peer, topic);
+        if subscribed == Err(SubscribeError::Quota) {
+            self.shared.metrics.limit_hit("tenant_max_topics");
+        }
+        subscribed
     }
 
     fn unsubscribe(&self, connection: ConnectionId, topic: &str) {

@@ -4,23 +4,39 @@ use super::{
     by_id::ById,
     peer::{MAX_TOPICS, Peer},
 };
-use socklet_core::{ConnectionId, SubscribeError};
+use socklet_core::{ConnectionId, SubscribeError, Taken, Tally};
 use std::{
-    collections::{HashMap, hash_map::Values},
+    collections::{
+        HashMap,
+        hash_map::{Entry, Values},
+    },
     sync::{Arc, PoisonError, RwLock, RwLockWriteGuard},
 };
 
 /// The topics of a route. A topic is there as long as it has a subscriber.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Topics {
     topics: RwLock<ByName>,
+    /// Those of the tenant.
+    tally: Tally,
 }
 
-type ByName = HashMap<Arc<str>, ById<Arc<Peer>>>;
+type ByName = HashMap<Arc<str>, Topic>;
+
+#[derive(Debug)]
+struct Topic {
+    subscribers: ById<Arc<Peer>>,
+    _counted: Taken,
+}
 
 // === impl Topics ===
 
 impl Topics {
+    /// No topics yet, to be counted among these.
+    pub(super) fn new(tally: &Tally) -> Self {
+        Self { topics: RwLock::default(), tally: tally.clone() }
+    }
+
     /// Adds a connection to a topic.
     pub(super) fn subscribe(&self, peer: &Arc<Peer>, topic: &str) -> Result<(), SubscribeError> {
         if !matches!(topic.len(), 1..=255) {
@@ -38,7 +54,14 @@ impl Topics {
                 return Err(SubscribeError::TooMany);
             }
             let name = topics.get_key_value(topic).map_or_else(|| Arc::from(topic), |(name, _)| Arc::clone(name));
-            topics.entry(Arc::clone(&name)).or_default().insert(peer.id(), Arc::clone(peer));
+            let topic = match topics.entry(Arc::clone(&name)) {
+                Entry::Occupied(topic) => topic.into_mut(),
+                Entry::Vacant(vacant) => {
+                    let counted = self.tally.take(1).ok_or(SubscribeError::Quota)?;
+                    vacant.insert(Topic { subscribers: ById::default(), _counted: counted })
+                }
+            };
+            topic.subscribers.insert(peer.id(), Arc::clone(peer));
             of_peer.push(name);
             Ok(())
         })
@@ -66,7 +89,7 @@ impl Topics {
         work: impl FnOnce(Values<'_, ConnectionId, Arc<Peer>>) -> T,
     ) -> T {
         let topics = self.topics.read().unwrap_or_else(PoisonError::into_inner);
-        topics.get(topic).map(|peers| work(peers.values())).unwrap_or_default()
+        topics.get(topic).map(|topic| work(topic.subscribers.values())).unwrap_or_default()
     }
 
     fn write(&self) -> RwLockWriteGuard<'_, ByName> {
@@ -74,11 +97,11 @@ impl Topics {
     }
 }
 
-fn remove(topics: &mut ByName, topic: &str, id: ConnectionId) {
-    if let Some(peers) = topics.get_mut(topic) {
-        peers.remove(&id);
-        if peers.is_empty() {
-            topics.remove(topic);
+fn remove(topics: &mut ByName, name: &str, id: ConnectionId) {
+    if let Some(topic) = topics.get_mut(name) {
+        topic.subscribers.remove(&id);
+        if topic.subscribers.is_empty() {
+            topics.remove(name);
         }
     }
 }

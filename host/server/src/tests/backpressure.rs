@@ -57,7 +57,8 @@ async fn an_outbox_smaller_than_what_is_read_at_a_time() {
 
 #[tokio::test(start_paused = true)]
 async fn pongs_do_not_pile_up_for_a_client_that_does_not_read() {
-    let host = Setup::new(echo).limits(|limits| limits.control_frame_rate = crate::Rate::per_second(1_000_000)).start();
+    let host =
+        Setup::new(echo).limits(|limits| limits.control_frame_rate = socklet_core::Rate::per_second(1_000_000)).start();
     let client = host.connect_with(1000).await;
     let (_reader, mut writer) = tokio::io::split(client.stream);
     let ping = encode(9, true, &[0; 125]);

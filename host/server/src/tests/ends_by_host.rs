@@ -1,8 +1,7 @@
 //! One `on-close` for every `on-open`, and the truth in it: where the host ends the connection.
 
 use super::harness::{Host, Judge, MS, SECOND, Setup, done, echo, text, when_message};
-use crate::Rate;
-use socklet_core::{Cause, Ending, Principal};
+use socklet_core::{Cause, Ending, Principal, Rate};
 use std::time::{Duration, SystemTime};
 use tokio::time::{Instant, sleep};
 

@@ -21,4 +21,5 @@ mod quotas;
 mod record;
 mod slow_consumers;
 mod sockets;
+mod tenants;
 mod topics;

@@ -1,8 +1,7 @@
 //! How many connections there may be: of the node, of a route, of an address.
 
 use super::harness::{Client, Fake, Head, Host, SECOND, Setup, done, echo, never};
-use crate::Rate;
-use socklet_core::Event;
+use socklet_core::{Event, Rate};
 use tokio::{io::DuplexStream, time::sleep};
 
 async fn ask(host: &Host, path: &str, address: &str) -> (Head, Client<DuplexStream>) {

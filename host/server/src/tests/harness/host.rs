@@ -6,8 +6,8 @@ use crate::{
     Routes, Server, ServerConfig, connection::Stream, listener::Origin, workers::Threads,
 };
 use prometheus_client::{encoding::text::encode, registry::Registry};
-use socklet_core::{Authenticator, Behavior, Call, Connections, Ending, Event, Lifeline};
-use std::sync::Arc;
+use socklet_core::{Authenticator, Behavior, Call, Connections, Ending, Event, Lifeline, Quotas, Tenant};
+use std::{collections::HashMap, sync::Arc};
 use tokio::{
     io::{AsyncRead, AsyncWrite, DuplexStream, duplex},
     sync::Semaphore,
@@ -18,9 +18,12 @@ use tokio::{
 pub(crate) struct Setup {
     pub(crate) server: ServerConfig,
     pub(crate) routes: Vec<RouteSetup>,
+    /// Those that are not without quotas.
+    quotas: HashMap<String, Quotas>,
 }
 
 pub(crate) struct RouteSetup {
+    tenant: String,
     pub(crate) config: RouteConfig,
     pub(crate) authenticators: Vec<Arc<dyn Authenticator>>,
     pub(crate) fake: Option<Fake>,
@@ -32,6 +35,7 @@ pub(crate) struct Host {
     /// The connections of the first route, and those of each.
     pub(crate) connections: Arc<RouteConnections>,
     pub(crate) of_route: Vec<Arc<RouteConnections>>,
+    tenants: HashMap<String, Arc<Tenant>>,
     pub(crate) log: Arc<Log>,
     /// The one instance that all sessions share.
     pub(crate) lifeline: Lifeline,
@@ -47,14 +51,13 @@ impl Setup {
     }
 
     pub(crate) fn with(fake: Fake) -> Self {
-        let setup = Self { server: ServerConfig::default(), routes: Vec::new() };
+        let setup = Self { server: ServerConfig::default(), routes: Vec::new(), quotas: HashMap::new() };
         setup.route("main", "/{*rest}", Some(fake))
     }
 
-    /// One more route.
+    /// One more route, of the tenant `acme`.
     pub(crate) fn route(mut self, name: &str, path: &str, fake: Option<Fake>) -> Self {
         let config = RouteConfig {
-            tenant: "acme".parse().unwrap(),
             name: name.parse().unwrap(),
             listeners: Vec::new(),
             hosts: Vec::new(),
@@ -67,7 +70,19 @@ impl Setup {
             heartbeat: socklet_core::Heartbeat::default(),
             files: None,
         };
-        self.routes.push(RouteSetup { config, authenticators: Vec::new(), fake });
+        self.routes.push(RouteSetup { tenant: "acme".to_owned(), config, authenticators: Vec::new(), fake });
+        self
+    }
+
+    /// Gives the route that was added last to a tenant.
+    pub(crate) fn tenant(mut self, tenant: &str) -> Self {
+        tenant.clone_into(&mut self.routes.last_mut().unwrap().tenant);
+        self
+    }
+
+    /// The quotas of a tenant.
+    pub(crate) fn quotas(mut self, tenant: &str, quotas: Quotas) -> Self {
+        self.quotas.insert(tenant.to_owned(), quotas);
         self
     }
 
@@ -96,9 +111,12 @@ impl Setup {
         let metrics = Metrics::register(&mut registry);
         let log = Arc::new(Log::new());
         let lifeline = Lifeline::default();
-        let mut of_route = Vec::new();
+        let (mut of_route, mut tenants, mut quotas) = (Vec::new(), HashMap::new(), self.quotas);
         let route = |route: RouteSetup| {
-            let connections = Arc::new(RouteConnections::new(&route.config, &metrics));
+            let quotas = quotas.remove(&route.tenant).unwrap_or_default();
+            let tenant = tenants.entry(route.tenant.clone());
+            let tenant = tenant.or_insert_with(|| Arc::new(Tenant::new(route.tenant.parse().unwrap(), quotas)));
+            let connections = Arc::new(RouteConnections::new(&route.config, tenant.clone(), &metrics));
             of_route.push(connections.clone());
             let fake = route.fake.map(|fake| {
                 let (connections, log, lifeline) = (connections.clone(), log.clone(), lifeline.clone());
@@ -108,7 +126,7 @@ impl Setup {
         };
         let routes = Routes::new(self.routes.into_iter().map(route).collect()).unwrap();
         let server = Server::on(Threads::here(), self.server, routes, metrics);
-        Host { server, connections: of_route[0].clone(), of_route, log, lifeline, registry }
+        Host { server, connections: of_route[0].clone(), of_route, tenants, log, lifeline, registry }
     }
 }
 
@@ -177,6 +195,9 @@ impl Host {
         assert_eq!(self.metric("socklet_send_queue_bytes"), 0);
         for route in &self.of_route {
             assert_eq!((route.count(), route.peers().len()), (0, 0));
+        }
+        for tenant in self.tenants.values() {
+            assert_eq!((tenant.connections().used(), tenant.topics().used()), (0, 0), "{tenant}");
         }
     }
 
