@@ -9,7 +9,8 @@ use futures_util::future::join_all;
 use prometheus_client::{metrics::info::Info, registry::Registry};
 use socklet_core::{Authenticator, Behavior, Connections, PluginName, Tenant, TenantName};
 use socklet_plugin::{
-    CallLimits, EngineConfig, EngineError, Grants, InstancePolicy, Kind, Plugin, PluginConfig, Plugins,
+    CallLimits, ChildCompiler, Compiler, EngineConfig, EngineError, Grants, InstancePolicy, Kind, Plugin, PluginConfig,
+    Plugins,
 };
 use socklet_server::{BindError, Metrics, Route, RouteConflict, RouteConnections, Routes, Server, Workers};
 use std::{collections::HashMap, io, net::SocketAddr, num::NonZeroUsize, sync::Arc};
@@ -112,6 +113,9 @@ fn engine_config(plan: &EnginePlan) -> EngineConfig {
     config.max_large_instances = plan.max_large_instances;
     if let Some(threads) = plan.guest_threads {
         config.guest_threads = threads;
+    }
+    if let Some((program, arguments)) = plan.compile_by.clone() {
+        config.compiler = Compiler::Child(ChildCompiler { program, arguments, limits: plan.compile_limits });
     }
     config
 }

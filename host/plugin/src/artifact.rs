@@ -1,5 +1,6 @@
 //! Compiled components. The only unsafe code of the host is in here: handing compiled code to the virtual machine.
 
+use crate::{compiler::Code, precheck::MAX_SIZE};
 use hmac::{Hmac, Mac};
 use sha2::Sha256;
 use wasmtime::{Engine, component::Component};
@@ -7,12 +8,15 @@ use wasmtime::{Engine, component::Component};
 /// What every sealed artifact begins with.
 const MAGIC: &[u8; 16] = b"socklet-compiled";
 const TAG: usize = 32;
+/// Bytes of the largest artifact: 16 times the largest component.
+pub(crate) const MAX_ARTIFACT: u64 = 16 * MAX_SIZE;
 
 /// The secret of this host's cache: what is sealed with it was written by this host.
 #[derive(Clone)]
 pub(crate) struct SealKey([u8; 32]);
 
-/// Compiled code that this process, or an earlier one with the same key, got from the compiler. There is no other way to make one.
+/// Compiled code that this process, a child of it, or an earlier process with the same key got from the compiler. There is no other
+/// way to make one.
 pub(crate) struct Artifact(Vec<u8>);
 
 /// What an artifact was made of and for; part of what is sealed.
@@ -30,6 +34,16 @@ impl Artifact {
     /// Compiles a component. Takes seconds for large ones.
     pub(crate) fn compile(engine: &Engine, component: &[u8]) -> wasmtime::Result<Self> {
         engine.precompile_component(component).map(Self)
+    }
+
+    /// Takes what a process of this host compiled.
+    pub(crate) fn from_child(code: Code) -> Self {
+        Self(code.into_bytes())
+    }
+
+    /// The code, for the pipe to the host.
+    pub(crate) fn code(&self) -> &[u8] {
+        &self.0
     }
 
     /// The artifact with a keyed hash before it.
@@ -53,9 +67,12 @@ impl Artifact {
     /// Makes the code executable.
     #[expect(unsafe_code, reason = "wasmtime cannot tell its own output from forged code; the type can")]
     pub(crate) fn load(&self, engine: &Engine) -> wasmtime::Result<Component> {
-        // SAFETY: the bytes must come from `precompile_component` and be unchanged. An `Artifact` is made by `compile`, which
-        // calls just that, or by `unseal`, which checks a keyed hash over bytes that `seal` took from an `Artifact`; the key is
-        // readable by this user alone, who can as well change the program. The bytes are private to this type and never change.
+        // SAFETY: the bytes must come from `precompile_component` and be unchanged. An `Artifact` is made in three ways. `compile`
+        // calls just that. `from_child` takes a `Code`, which is made of the whole answer of a process that this one started to
+        // call `compile`, read from a pipe that only the two have, after the process said that it is of the same version and
+        // ended well; whoever can have another program started can as well change this one. `unseal` checks a keyed hash over
+        // bytes that `seal` took from an `Artifact`; the key is readable by this user alone, who can change the program, too. The
+        // bytes are private to these types and never change.
         unsafe { Component::deserialize(engine, &self.0) }
     }
 }

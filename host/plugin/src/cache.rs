@@ -1,7 +1,7 @@
 //! Keeps compiled components in a private folder. Several processes may share it.
 
 use crate::{
-    artifact::{Artifact, Origin, SealKey},
+    artifact::{Artifact, MAX_ARTIFACT, Origin, SealKey},
     error::EngineError,
 };
 use std::{
@@ -17,8 +17,6 @@ use tracing::warn;
 
 /// The file with the key.
 const KEY_FILE: &str = "key";
-/// Larger files are not read: 16 times the largest component.
-const MAX_ARTIFACT: u64 = 16 * crate::precheck::MAX_SIZE;
 /// Bytes of all compiled components. Those that were not used for longest go first.
 const MAX_TOTAL: u64 = 4 << 30;
 /// What is unfinished for longer was left behind by a process that died.

@@ -1,6 +1,6 @@
 //! What an operator sets: for the engine, and for each plugin.
 
-use crate::policy::InstancePolicy;
+use crate::{compiler::Compiler, policy::InstancePolicy};
 use socklet_core::PluginName;
 use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 use tokio::runtime::Handle;
@@ -10,6 +10,8 @@ use tokio::runtime::Handle;
 pub struct EngineConfig {
     /// A private folder for compiled plugins. Made when it is not there; refused when others can reach it.
     pub cache_dir: PathBuf,
+    /// Who compiles plugins that are not in there.
+    pub compiler: Compiler,
     /// How many instances of lean components may serve connections at once, and how many of medium ones. Fewer where the process
     /// has too few memory mappings for them; a kernel that nobody tuned has enough for 40,000 lean ones.
     pub max_instances: u32,
@@ -112,11 +114,12 @@ pub struct Grants {
 // === impl EngineConfig ===
 
 impl EngineConfig {
-    /// The defaults: 10,000 instances, 500 large ones, a guest thread per core.
+    /// The defaults: 10,000 instances, 500 large ones, a guest thread per core; plugins are compiled in this process.
     pub fn new(cache_dir: PathBuf) -> Self {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         Self {
             cache_dir,
+            compiler: Compiler::InProcess,
             max_instances: 10_000,
             max_large_instances: 500,
             max_mappings: None,

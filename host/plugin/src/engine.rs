@@ -1,13 +1,18 @@
 //! The engines: two for instances that live for one call, two for instances that live as long as a connection, one for large
 //! components.
 
-use crate::{config::EngineConfig, contract::Kind, host, mappings::Budget, slots::Slots, stacks::Stacks, state::State};
+use crate::{
+    config::EngineConfig,
+    contract::Kind,
+    host,
+    mappings::Budget,
+    profile::{Profile, slot},
+    slots::Slots,
+    stacks::Stacks,
+    state::State,
+};
 use wasmtime::{Config, Enabled, Engine, InstanceAllocationStrategy, PoolingAllocationConfig, component::Linker};
 
-/// What guest code may use of its stack.
-const GUEST_STACK: usize = 512 << 10;
-/// What is left of a stack for host functions.
-const HOST_STACK: usize = 512 << 10;
 /// What stays in memory of a stack that is free: as much as a plain call uses. The rest goes back to the system, or one plugin that
 /// recurses would leave the memory of every stack behind.
 const IDLE_STACK: usize = 16 << 10;
@@ -23,20 +28,6 @@ const IDLE_MEMORY: usize = 128 << 10;
 const IDLE_TABLE: usize = 4 << 10;
 /// The most memory that an instance of a lean component has at the start: as much is copied when it grows for the first time.
 pub(crate) const LEAN_MEMORY: u64 = 256 << 10;
-
-/// The size of a component that is not large.
-pub(crate) mod slot {
-    /// Core instances: the component's own and the glue that the tools add.
-    pub(crate) const CORE_INSTANCES: u32 = 4;
-    /// Linear memories.
-    pub(crate) const MEMORIES: u32 = 1;
-    /// Tables: the component's own and the glue's.
-    pub(crate) const TABLES: u32 = 3;
-    /// Elements of each table.
-    pub(crate) const TABLE_ELEMENTS: usize = 2_048;
-    /// Bytes of memory; also the address space that is reserved for it where it is reserved.
-    pub(crate) const MEMORY: usize = 64 << 20;
-}
 
 /// How instances of a component are allocated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
@@ -54,6 +45,8 @@ pub enum Allocation {
 /// An engine and what its components may import.
 pub(crate) struct Workshop {
     pub(crate) engine: Engine,
+    /// What it runs is compiled for this.
+    pub(crate) profile: Profile,
     pub(crate) linker: Linker<State>,
     pub(crate) slots: Slots,
     /// None: every instance has a stack.
@@ -76,41 +69,52 @@ impl Engines {
         let budget = Budget::new(config);
         let stacks = Stacks::new(budget.kept, Budget::LENT);
         let (pool, events) = (Engine::new(&pooled(ASKED))?, Engine::new(&pooled(EVENTS))?);
-        let large = Engine::new(&common())?;
-        let (lean, medium) = (Engine::new(&compact(0))?, Engine::new(&compact(slot::MEMORY as u64))?);
+        let [lean, medium, large] = [Profile::Lean, Profile::Medium, Profile::Large].map(plain);
+        let (lean, medium, large) = (lean?, medium?, large?);
         let large_slots = Slots::new(config.max_large_instances);
         Ok(Self {
             authenticators: Workshop {
                 linker: host::for_authenticators(&pool)?,
                 engine: pool,
+                profile: Profile::Pooled,
                 slots: Slots::for_single_calls(ASKED),
                 stacks: None,
             },
             events: Workshop {
                 linker: host::for_behaviors(&events)?,
                 engine: events,
+                profile: Profile::Pooled,
                 slots: Slots::for_single_calls(EVENTS),
                 stacks: None,
             },
             lean: Workshop {
                 linker: host::for_behaviors(&lean)?,
                 engine: lean,
+                profile: Profile::Lean,
                 slots: Slots::new(budget.lean),
                 stacks: Some(stacks.clone()),
             },
             medium: Workshop {
                 linker: host::for_behaviors(&medium)?,
                 engine: medium,
+                profile: Profile::Medium,
                 slots: Slots::new(budget.medium),
                 stacks: Some(stacks),
             },
             large_authenticators: Workshop {
                 linker: host::for_authenticators(&large)?,
                 engine: large.clone(),
+                profile: Profile::Large,
                 slots: large_slots.clone(),
                 stacks: None,
             },
-            large: Workshop { linker: host::for_behaviors(&large)?, engine: large, slots: large_slots, stacks: None },
+            large: Workshop {
+                linker: host::for_behaviors(&large)?,
+                engine: large,
+                profile: Profile::Large,
+                slots: large_slots,
+                stacks: None,
+            },
         })
     }
 
@@ -137,37 +141,9 @@ impl Engines {
     }
 }
 
-/// What all engines have in common. The proposals that are off are the ones that no plugin needs and most advisories concern.
-/// Modules with several memories are for the glue that the compiler makes between components; [`features`] keeps plugins from them.
-fn common() -> Config {
-    let mut config = Config::new();
-    config
-        .concurrency_support(false)
-        .epoch_interruption(true)
-        .max_wasm_stack(GUEST_STACK)
-        .async_stack_size(GUEST_STACK + HOST_STACK)
-        .async_stack_zeroing(true)
-        .wasm_threads(false)
-        .wasm_shared_everything_threads(false)
-        .wasm_memory64(false)
-        .wasm_custom_page_sizes(false)
-        .wasm_gc(false)
-        .wasm_function_references(false)
-        .wasm_exceptions(false)
-        .wasm_tail_call(false)
-        .wasm_stack_switching(false)
-        .wasm_relaxed_simd(false)
-        .wasm_component_model_async(false)
-        .gc_support(false);
-    config
-}
-
-/// For instances that live as long as a connection. Nothing is kept of one that is gone. Without guard pages and images, and with
-/// nothing reserved, the memories of neighbors are one mapping; growing is copying then.
-fn compact(reserved: u64) -> Config {
-    let mut config = common();
-    config.memory_reservation(reserved).memory_reservation_for_growth(0).memory_guard_size(0).memory_init_cow(false);
-    config
+/// With instances that are allocated one by one.
+pub(crate) fn plain(profile: Profile) -> wasmtime::Result<Engine> {
+    Engine::new(&profile.config())
 }
 
 /// For instances that live for one call: slots that keep what the next instance needs.
@@ -192,22 +168,23 @@ fn pooled(instances: u32) -> Config {
         .table_keep_resident(table)
         .async_stack_keep_resident(IDLE_STACK)
         .pagemap_scan(Enabled::Auto);
-    let mut config = common();
-    config
-        .memory_reservation(slot::MEMORY as u64)
-        .memory_guard_size(0)
-        .allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
+    let mut config = Profile::Pooled.config();
+    config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
     config
 }
 
-/// The proposals that plugins may use, for a check before the compiler sees a component.
-pub(crate) fn features() -> wasmparser::WasmFeatures {
-    use wasmparser::WasmFeatures as F;
-    let off = F::CM_ASYNC.union(F::GC_TYPES);
-    F::WASM2
-        .union(F::EXTENDED_CONST)
-        .union(F::COMPONENT_MODEL)
-        .union(F::CALL_INDIRECT_OVERLONG)
-        .union(F::BULK_MEMORY_OPT)
-        .difference(off)
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::artifact::Origin;
+
+    #[test]
+    fn a_pool_runs_what_was_compiled_without_one() {
+        let origin = |engine: &Engine| Origin::new(engine, "").engine;
+        let compiler = origin(&plain(Profile::Pooled).unwrap());
+        for instances in [ASKED, EVENTS] {
+            assert_eq!(origin(&Engine::new(&pooled(instances)).unwrap()), compiler);
+        }
+        assert_ne!(origin(&plain(Profile::Lean).unwrap()), compiler);
+    }
 }

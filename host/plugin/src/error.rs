@@ -1,5 +1,6 @@
 //! What can go wrong before a plugin serves: the engine does not start, or a component is refused.
 
+use crate::compiler::CompilerError;
 use std::{io, path::PathBuf};
 
 /// The engine cannot start.
@@ -69,6 +70,9 @@ pub enum LoadError {
     /// The compiler refused it.
     #[error("failed to compile the component: {0}")]
     Compile(String),
+    /// The process that was to compile it did not.
+    #[error("failed to compile the component: {0}")]
+    Compiler(#[from] CompilerError),
     /// Its imports or exports have other types than the contract says.
     #[error("the component does not match the contract: {0}; build it against wit/v0.1 of this host")]
     Mismatch(String),

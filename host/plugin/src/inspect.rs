@@ -2,9 +2,10 @@
 
 use crate::{
     contract::{self, Import, Kind},
-    engine::{Allocation, LEAN_MEMORY, features, slot},
+    engine::{Allocation, LEAN_MEMORY},
     error::LoadError,
     precheck::{self, MAX_SIZE, Shape},
+    profile::{features, slot},
 };
 use sha2::{Digest, Sha256};
 use wasmparser::Validator;

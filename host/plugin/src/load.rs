@@ -1,24 +1,24 @@
 //! From a file to a component that is known to fit and to start.
 
 use crate::{
-    artifact::{Artifact, Origin},
+    artifact::Origin,
     bindings::authenticator,
     cache::Cache,
+    compiler::Compiler,
     config::PluginConfig,
     contract::Kind,
-    engine::{Allocation, Engines, Workshop, slot},
+    engine::{Allocation, Engines, Workshop},
     error::LoadError,
     inspect::{Inspection, inspect},
     instance::{BehaviorIndices, Indices, Linked},
     precheck::MAX_SIZE,
+    profile::slot,
     state::State,
 };
 use std::{fs::File, io::Read, path::Path, sync::Arc};
+use tokio_util::sync::CancellationToken;
 use tracing::warn;
-use wasmtime::{
-    Engine,
-    component::{Component, InstancePre},
-};
+use wasmtime::component::{Component, InstancePre};
 
 /// A linked component of either kind.
 pub(crate) enum AnyLinked {
@@ -34,8 +34,16 @@ pub(crate) struct Prepared {
     pub(crate) inspection: Inspection,
 }
 
+/// Where compiled components come from.
+pub(crate) struct Source<'a> {
+    pub(crate) cache: &'a Cache,
+    pub(crate) compiler: &'a Compiler,
+    /// Nobody waits any more.
+    pub(crate) canceled: &'a CancellationToken,
+}
+
 /// Reads, checks, compiles and links a component. Takes seconds for large ones that are not in the cache.
-pub(crate) fn prepare(config: &PluginConfig, engines: &Engines, cache: &Cache) -> Result<Prepared, LoadError> {
+pub(crate) fn prepare(config: &PluginConfig, engines: &Engines, source: &Source<'_>) -> Result<Prepared, LoadError> {
     let bytes = read(&config.source)?;
     let inspection = inspect(&bytes)?;
     check_digest(config.digest.as_deref(), &inspection.digest)?;
@@ -50,7 +58,7 @@ pub(crate) fn prepare(config: &PluginConfig, engines: &Engines, cache: &Cache) -
     }
     let fits_slot = config.limits.memory_max <= slot::MEMORY;
     let wanted = if fits_slot { inspection.allocation } else { Allocation::Large };
-    let link = |workshop| link(&bytes, &inspection.digest, kind, workshop, cache);
+    let link = |workshop| link(&bytes, &inspection.digest, kind, workshop, source);
     let linked = match link(engines.get(kind, wanted)) {
         // The estimate was too good: the pool itself knows best.
         Err(LoadError::Compile(_)) if wanted != Allocation::Large => link(engines.get(kind, Allocation::Large)),
@@ -64,8 +72,14 @@ pub(crate) fn prepare(config: &PluginConfig, engines: &Engines, cache: &Cache) -
     Ok(Prepared { linked, fleeting, inspection })
 }
 
-fn link(bytes: &[u8], digest: &str, kind: Kind, workshop: &Workshop, cache: &Cache) -> Result<AnyLinked, LoadError> {
-    let component = compiled(bytes, digest, &workshop.engine, cache)?;
+fn link(
+    bytes: &[u8],
+    digest: &str,
+    kind: Kind,
+    workshop: &Workshop,
+    source: &Source<'_>,
+) -> Result<AnyLinked, LoadError> {
+    let component = compiled(bytes, digest, workshop, source)?;
     let mismatch = |error: wasmtime::Error| LoadError::Mismatch(format!("{error:#}"));
     let pre = workshop.linker.instantiate_pre(&component).map_err(mismatch)?;
     match kind {
@@ -80,18 +94,19 @@ fn linked<I: Indices>(pre: InstancePre<State>, workshop: &Workshop) -> Result<Ar
         .map_err(|error| LoadError::Mismatch(format!("{error:#}")))
 }
 
-fn compiled(bytes: &[u8], digest: &str, engine: &Engine, cache: &Cache) -> Result<Component, LoadError> {
+fn compiled(bytes: &[u8], digest: &str, workshop: &Workshop, source: &Source<'_>) -> Result<Component, LoadError> {
     let failed = |error: wasmtime::Error| LoadError::Compile(format!("{error:#}"));
+    let engine = &workshop.engine;
     let origin = Origin::new(engine, digest);
-    if let Some(artifact) = cache.get(&origin) {
+    if let Some(artifact) = source.cache.get(&origin) {
         match artifact.load(engine) {
             Ok(component) => return Ok(component),
             Err(error) => warn!(%error, digest = origin.digest, "a compiled plugin does not load, compiling it again"),
         }
     }
-    let artifact = Artifact::compile(engine, bytes).map_err(failed)?;
+    let artifact = source.compiler.compile(bytes, workshop, source.canceled)?;
     let component = artifact.load(engine).map_err(failed)?;
-    if let Err(error) = cache.put(&origin, &artifact) {
+    if let Err(error) = source.cache.put(&origin, &artifact) {
         warn!(%error, digest = origin.digest, "failed to keep a compiled plugin");
     }
     Ok(component)

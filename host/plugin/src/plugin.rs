@@ -3,13 +3,14 @@
 use crate::{
     auth::PluginAuthenticator,
     cache::Cache,
+    compiler::Compiler,
     config::{EngineConfig, PluginConfig, RouteInstances},
     contract::Kind,
     engine::Engines,
     error::{EngineError, LoadError, WrongKind},
     fair::Share,
     guests::Guests,
-    load::prepare,
+    load::{Source, prepare},
     loaded::{Common, Loaded},
     meter::Place,
     metrics::Metrics,
@@ -22,6 +23,7 @@ use prometheus_client::registry::Registry;
 use socklet_core::{Authenticator, Behavior, Connections, PluginName, Quotas, RouteName, Tenant};
 use std::{fmt, sync::Arc};
 use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
 
 /// Components that are read and compiled at the same time; each may take hundreds of megabytes meanwhile.
 const LOADS: usize = 2;
@@ -51,6 +53,7 @@ pub enum Swapped {
 struct Inner {
     engines: Engines,
     cache: Cache,
+    compiler: Compiler,
     common: Arc<Common>,
     loads: Semaphore,
 }
@@ -70,10 +73,12 @@ impl Plugins {
         let guests = Arc::new(Guests::start_threads(config.guest_threads, engines.all(), config.time)?);
         let metrics = Metrics::register(registry);
         let common = Arc::new(Common::new(guests, metrics));
-        Ok(Self(Arc::new(Inner { engines, cache, common, loads: Semaphore::new(LOADS) })))
+        let (compiler, loads) = (config.compiler, Semaphore::new(LOADS));
+        Ok(Self(Arc::new(Inner { engines, cache, compiler, common, loads })))
     }
 
-    /// Loads a plugin: reads, checks and compiles it, or takes it from the cache, and starts it once to see that it does.
+    /// Loads a plugin: reads, checks and compiles it, or takes it from the cache, and starts it once to see that it does. Dropping
+    /// the future ends a child that compiles.
     ///
     /// # Errors
     ///
@@ -99,11 +104,15 @@ impl Plugins {
         let inner = self.0.clone();
         let lost = |_| LoadError::Host("the host is going down, or its code panicked".into());
         let _permit = self.0.loads.acquire().await.expect("never closed");
+        // A thread cannot be told that nobody waits for it any more, what it waits for can.
+        let canceled = CancellationToken::new();
+        let _waiting = canceled.clone().drop_guard();
         let common = &self.0.common;
         let (prepared, config) = common
             .guests
             .run_blocking(move || {
-                let prepared = prepare(&config, &inner.engines, &inner.cache)?;
+                let source = Source { cache: &inner.cache, compiler: &inner.compiler, canceled: &canceled };
+                let prepared = prepare(&config, &inner.engines, &source)?;
                 Ok::<_, LoadError>((prepared, config))
             })
             .await

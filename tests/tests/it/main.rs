@@ -6,6 +6,7 @@ mod auth;
 mod chat;
 mod clients;
 mod command_line;
+mod compiling;
 mod compression;
 mod drain;
 mod endings;

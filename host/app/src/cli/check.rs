@@ -1,6 +1,6 @@
 //! `socklet check`: every mistake of a configuration, its plugins included.
 
-use super::{exit::Failure, out};
+use super::{compile, exit::Failure, out};
 use crate::{BuildError, Config, ConfigError, Mistakes};
 use serde_json::{Value as Json, json};
 use std::path::PathBuf;
@@ -8,11 +8,14 @@ use std::path::PathBuf;
 /// Checks a configuration file. Says nothing but "ok" when it is right.
 pub(super) async fn check(path: PathBuf, as_json: bool) -> Result<(), Failure> {
     let outcome = match Config::load(&path) {
-        Ok(config) => match config.check().await {
-            Ok(()) => Ok(config),
-            Err(BuildError::Mistakes(mistakes)) => Err(mistakes),
-            Err(error) => return Err(error.into()),
-        },
+        Ok(config) => {
+            let config = compile::by_child(config)?;
+            match config.check().await {
+                Ok(()) => Ok(config),
+                Err(BuildError::Mistakes(mistakes)) => Err(mistakes),
+                Err(error) => return Err(error.into()),
+            }
+        }
         Err(ConfigError::Mistakes(mistakes)) => Err(mistakes),
         Err(error) => return Err(error.into()),
     };

@@ -2,6 +2,7 @@
 
 mod announce;
 mod check;
+mod compile;
 mod config;
 mod exit;
 mod inspect;
@@ -57,6 +58,9 @@ enum Command {
         #[command(subcommand)]
         command: config::Command,
     },
+    /// Compiles a component. The server starts this itself.
+    #[command(name = compile::NAME, hide = true)]
+    Compile { arguments: Vec<String> },
 }
 
 /// Runs what the command line asks for.
@@ -69,6 +73,7 @@ pub fn main() -> ExitCode {
         Command::Check { config, json } => block_on(check::check(config, json)),
         Command::Inspect { plugin, json } => inspect::inspect(&plugin, json),
         Command::Config { command } => config::config(&command),
+        Command::Compile { arguments } => compile::compile(&arguments),
     };
     exit::report(outcome)
 }

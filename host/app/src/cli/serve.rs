@@ -1,6 +1,6 @@
 //! `socklet serve`: from a configuration to a server, until a signal.
 
-use super::{announce, exit::Failure, out, signals::Signals};
+use super::{announce, compile, exit::Failure, out, signals::Signals};
 use crate::{Config, descriptors, logs::Logs};
 use anyhow::anyhow;
 use std::path::PathBuf;
@@ -12,6 +12,7 @@ pub(super) async fn serve(path: PathBuf) -> Result<(), Failure> {
 
 /// Serves a configuration: builds, says where it is, and drains after the first signal. The second one stops at once.
 pub(super) async fn until_signal(config: Config) -> Result<(), Failure> {
+    let config = compile::by_child(config)?;
     let _logs = Logs::start(&config.log);
     descriptors::provide_for(config.server.max_connections);
     let mut signals = Signals::listen()?;

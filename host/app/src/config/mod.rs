@@ -30,6 +30,7 @@ use environment::Environment;
 use reader::{Reader, Table};
 use socklet_server::{Bind, Drain, ListenerConfig, Mask, ServerConfig};
 use std::{
+    ffi::OsString,
     net::SocketAddr,
     path::{Path, PathBuf},
 };
@@ -103,6 +104,16 @@ impl Config {
         environment: impl IntoIterator<Item = (String, String)>,
     ) -> Result<Self, Mistakes> {
         Self::read(text, path.as_ref(), &environment.into_iter().collect())
+    }
+
+    /// Has plugins compiled in processes of their own, under the limits `compile_memory` and `compile_timeout`; without this, in the
+    /// process that builds the server, without a limit. `program` is started with `arguments` and some more, which it has to hand to
+    /// [`socklet_plugin::compile_as_child`]. It must be of the same build, and nobody else must be able to change it: what it writes
+    /// becomes code of this process.
+    #[must_use]
+    pub fn compiled_by(mut self, program: PathBuf, arguments: impl Into<Vec<OsString>>) -> Self {
+        self.engine.compile_by = Some((program, arguments.into()));
+        self
     }
 
     fn read(text: &str, path: &Path, environment: &Environment) -> Result<Self, Mistakes> {

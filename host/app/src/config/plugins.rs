@@ -7,13 +7,17 @@ use super::{
     value::Count,
 };
 use socklet_core::PluginName;
-use socklet_plugin::OnSwap;
+use socklet_plugin::{CompileLimits, OnSwap};
 use std::{
     collections::BTreeMap,
+    ffi::OsString,
     fmt,
     path::{Path, PathBuf},
     time::Duration,
 };
+
+/// The compiler, its threads, and a small plugin.
+const MIN_COMPILE_MEMORY: usize = 64 << 20;
 
 /// A plugin to load.
 #[derive(Clone)]
@@ -47,6 +51,9 @@ pub(crate) struct EnginePlan {
     pub(crate) max_instances: u32,
     pub(crate) max_large_instances: u32,
     pub(crate) guest_threads: Option<usize>,
+    pub(crate) compile_limits: CompileLimits,
+    /// A program that compiles, and its first arguments. None: this process does.
+    pub(crate) compile_by: Option<(PathBuf, Vec<OsString>)>,
 }
 
 impl fmt::Debug for PluginPlan {
@@ -100,12 +107,21 @@ pub(super) fn engine(table: &Table<'_>, folder: &Path) -> Option<EnginePlan> {
     if cache_dir.is_none() {
         table.wrong("cache_dir", "this user has no cache folder (neither XDG_CACHE_HOME nor HOME is set); name one");
     }
+    if engine.compile_memory.0 < MIN_COMPILE_MEMORY {
+        table.wrong("compile_memory", "too small for any plugin; expected at least \"64MiB\"");
+    }
     let number = |Count(count)| u32::try_from(count).unwrap_or(u32::MAX);
     Some(EnginePlan {
         cache_dir: cache_dir?,
         max_instances: number(engine.max_instances),
         max_large_instances: number(engine.max_large_instances),
         guest_threads: engine.guest_threads.map(|Count(threads)| threads),
+        compile_limits: CompileLimits {
+            memory: engine.compile_memory.0 as u64,
+            cpu: engine.compile_timeout,
+            wall: engine.compile_timeout,
+        },
+        compile_by: None,
     })
 }
 

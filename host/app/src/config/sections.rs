@@ -362,5 +362,9 @@ section! {
         max_large_instances: Count = 500;
         /// The threads for plugins that compute for long. Left out: one for each core.
         guest_threads: Option<Count> => 2;
+        /// The most memory that compiling a plugin may take, in a process of its own. At most two are compiled at a time.
+        compile_memory: Size = "2GiB";
+        /// The longest that compiling a plugin may take, by the clock and in CPU time.
+        compile_timeout: Duration = "5m";
     }
 }

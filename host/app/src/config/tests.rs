@@ -167,6 +167,9 @@ max_header_bytes = "4KiB"
 
 [log]
 format = "xml"
+
+[engine]
+compile_memory = "1MiB"
 "#,
         &[
             "socklet.toml:1: send_timout: unknown key, did you mean send_timeout? (there are send_timeout, workers, listener, route, \
@@ -194,6 +197,7 @@ format = "xml"
             "socklet.toml:26: limits.max_fragments = 0: expected a whole number from 1",
             "socklet.toml:27: limits.max_header_bytes = \"4KiB\": too small for what browsers send; expected at least \"8KiB\"",
             "socklet.toml:30: log.format = \"xml\": expected \"text\" or \"json\"",
+            "socklet.toml:33: engine.compile_memory = \"1MiB\": too small for any plugin; expected at least \"64MiB\"",
         ],
     );
 }
@@ -475,9 +479,10 @@ fn mistakes_in_the_environment() {
 
 #[test]
 fn the_defaults_of_the_engine_are_those_of_the_plugins() {
-    let EnginePlan { max_instances, max_large_instances, cache_dir, .. } = parse("").engine;
+    let EnginePlan { max_instances, max_large_instances, cache_dir, compile_limits, .. } = parse("").engine;
     let defaults = socklet_plugin::EngineConfig::new(cache_dir);
     assert_eq!((max_instances, max_large_instances), (defaults.max_instances, defaults.max_large_instances));
+    assert_eq!(compile_limits, socklet_plugin::CompileLimits::default());
     let calls = socklet_plugin::CallLimits::default();
     let plugin = &parse("[plugin.chat]\nsource = \"file:chat.wasm\"").plugins[0];
     assert_eq!((plugin.memory_max, plugin.host_call_bytes_max), (calls.memory_max, calls.host_call_bytes_max));
