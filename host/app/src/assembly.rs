@@ -165,7 +165,7 @@ fn plugin_config(plan: &PluginPlan, routes: &[RoutePlan]) -> PluginConfig {
     };
     PluginConfig {
         name: plan.name.clone(),
-        source: plan.source.clone(),
+        source: plan.source.clone().into(),
         digest: plan.digest.clone(),
         settings: plan.settings.clone(),
         limits: CallLimits {

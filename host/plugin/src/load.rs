@@ -4,7 +4,7 @@ use crate::{
     artifact::{Artifact, Origin},
     bindings::authenticator,
     cache::Cache,
-    config::PluginConfig,
+    config::{PluginConfig, Source},
     contract::Kind,
     engine::{Allocation, Engines, Workshop, slot},
     error::LoadError,
@@ -13,6 +13,7 @@ use crate::{
     precheck::MAX_SIZE,
     state::State,
 };
+use bytes::Bytes;
 use std::{fs::File, io::Read, path::Path, sync::Arc};
 use tracing::warn;
 use wasmtime::{
@@ -36,7 +37,10 @@ pub(crate) struct Prepared {
 
 /// Reads, checks, compiles and links a component. Takes seconds for large ones that are not in the cache.
 pub(crate) fn prepare(config: &PluginConfig, engines: &Engines, cache: &Cache) -> Result<Prepared, LoadError> {
-    let bytes = read(&config.source)?;
+    let bytes = match &config.source {
+        Source::File(path) => read(path)?,
+        Source::Bytes(bytes) => bytes.clone(),
+    };
     let inspection = inspect(&bytes)?;
     check_digest(config.digest.as_deref(), &inspection.digest)?;
     let kind = match inspection.kind {
@@ -97,7 +101,7 @@ fn compiled(bytes: &[u8], digest: &str, engine: &Engine, cache: &Cache) -> Resul
     Ok(component)
 }
 
-fn read(path: &Path) -> Result<Vec<u8>, LoadError> {
+fn read(path: &Path) -> Result<Bytes, LoadError> {
     let failed = |source| LoadError::Read { path: path.to_owned(), source };
     let mut file = File::open(path).map_err(failed)?;
     let size = file.metadata().map_err(failed)?.len();
@@ -106,7 +110,7 @@ fn read(path: &Path) -> Result<Vec<u8>, LoadError> {
     }
     let mut bytes = Vec::with_capacity(size as usize);
     file.by_ref().take(MAX_SIZE + 1).read_to_end(&mut bytes).map_err(failed)?;
-    Ok(bytes)
+    Ok(bytes.into())
 }
 
 fn check_digest(expected: Option<&str>, actual: &str) -> Result<(), LoadError> {

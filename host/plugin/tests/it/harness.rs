@@ -9,6 +9,7 @@ use socklet_core::{
 };
 use socklet_plugin::{
     CallLimits, EngineConfig, Grants, InstancePolicy, LoadError, OnSwap, Plugin, PluginConfig, Plugins, RouteInstances,
+    Source,
 };
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -80,10 +81,10 @@ fn built(path: &str, how: &str) -> PathBuf {
     path
 }
 
-pub(crate) fn config(source: PathBuf) -> PluginConfig {
+pub(crate) fn config(source: impl Into<Source>) -> PluginConfig {
     PluginConfig {
         name: "guest".parse().unwrap(),
-        source,
+        source: source.into(),
         digest: None,
         settings: BTreeMap::new(),
         limits: CallLimits::default(),
