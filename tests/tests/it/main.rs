@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
+mod admin;
 mod auth;
 mod chat;
 mod clients;
@@ -19,6 +20,7 @@ mod listeners;
 mod logs;
 mod ops;
 mod registry;
+mod reload;
 mod routes;
 mod sandbox;
 mod smoke;
