@@ -27,11 +27,11 @@ mod wire;
 
 pub use client::Client;
 pub use connect::Connect;
-pub use files::{binary, guest, guests, repository, stock, target};
+pub use files::{binary, guest, guests, marked, repository, stock, target};
 pub use http1::Answer;
 pub use metrics::Metrics;
 pub use observer::{Obituary, Observer};
-pub use process::{Process, command};
+pub use process::{Process, command, finished};
 pub use server::Server;
 pub use stream::{Stream, connect};
 pub use wait::{PATIENCE, eventually, within};

@@ -1,7 +1,7 @@
 //! The binary as operators run it, in a process of its own.
 
 use crate::{
-    Answer, Client, Connect, Metrics, Observer, binary, eventually,
+    Answer, Client, Connect, Metrics, Observer, Wire, binary, eventually,
     server::get,
     setup::{self, Setup},
     within,
@@ -28,6 +28,7 @@ pub struct Process {
     pid: u32,
     listeners: Vec<(String, Bind)>,
     ops: SocketAddr,
+    admin: Option<String>,
     out: Lines,
     log: Lines,
     folder: tempfile::TempDir,
@@ -50,13 +51,53 @@ pub fn command(arguments: &[&str], folder: &Path) -> Command {
     command
 }
 
+/// Runs a command to its end: exit code, standard output, standard error output.
+///
+/// # Panics
+///
+/// When a signal ends it, or it takes too long.
+pub async fn finished(mut command: Command) -> (i32, String, String) {
+    let output = within("a command", command.output()).await.expect("the binary can be started");
+    let text = |bytes| String::from_utf8(bytes).expect("outputs are text");
+    (output.status.code().expect("it ends by itself"), text(output.stdout), text(output.stderr))
+}
+
 impl Process {
     /// `socklet serve` with a configuration, completed as [`crate::Server::start`] does; returns when it serves.
     pub async fn start(fragment: &str) -> Self {
+        Self::start_in(tempfile::tempdir().expect("a temporary folder can be made"), fragment).await
+    }
+
+    /// As [`Process::start`], in a folder that has files already.
+    pub async fn start_in(folder: tempfile::TempDir, fragment: &str) -> Self {
         let Setup { text, variables } = Setup::of(fragment);
-        let folder = tempfile::tempdir().expect("a temporary folder can be made");
         fs::write(folder.path().join("socklet.toml"), text).expect("a configuration can be written");
         Self::spawn(&["serve"], variables, folder).await
+    }
+
+    /// Writes another configuration. It is read when the server reloads.
+    pub fn configure(&self, fragment: &str) {
+        let text = Setup::of(fragment).text;
+        fs::write(self.folder().join("socklet.toml"), text).expect("a configuration can be written");
+    }
+
+    /// Sends SIGHUP and waits until that is done, with this outcome.
+    pub async fn reload(&self, outcome: &str) {
+        let metric = format!("socklet_config_reloads_total{{outcome=\"{outcome}\"}}");
+        let reloads = self.metric(&metric).await;
+        self.signal(Signal::HUP);
+        self.until_metric(&metric, reloads + 1.0).await;
+    }
+
+    /// Writes another configuration and reloads it.
+    pub async fn reload_with(&self, fragment: &str) {
+        self.configure(fragment);
+        self.reload("ok").await;
+    }
+
+    /// Runs `socklet` with arguments in the folder of the server: exit code, standard output, standard error output.
+    pub async fn command(&self, arguments: &[&str]) -> (i32, String, String) {
+        finished(command(arguments, self.folder())).await
     }
 
     /// `socklet run` with arguments; the address is left to the system unless they say `--listen`.
@@ -95,9 +136,10 @@ impl Process {
             (name.to_owned(), bind.parse().expect("a listener has an address"))
         };
         let listeners = find("listener ").into_iter().map(listener).collect();
+        let admin = find("admin: ").first().map(|address| (*address).to_owned());
         let ops = find("operators: http://")[0].split('/').next().and_then(|ops| ops.parse().ok());
         let ops = ops.expect("operators have an address");
-        Self { child, pid, listeners, ops, out, log, folder }
+        Self { child, pid, listeners, ops, admin, out, log, folder }
     }
 
     /// The first listener's address.
@@ -145,6 +187,27 @@ impl Process {
         get(&Bind::Tcp(self.ops), path).await
     }
 
+    /// The address of the admin API, as `--admin` takes it.
+    ///
+    /// # Panics
+    ///
+    /// When there is none.
+    pub fn admin(&self) -> &str {
+        self.admin.as_deref().expect("the configuration has an admin API")
+    }
+
+    /// A request to the admin API: its first line but for the version, more of its head, a body.
+    pub async fn ask_admin(&self, line: &str, head: &str, body: &[u8]) -> Answer {
+        let address = self.admin();
+        let bind = address.strip_prefix("http://").unwrap_or(address).parse().expect("an address");
+        let length = body.len();
+        let head = format!("{line} HTTP/1.1\r\nhost: a\r\ncontent-length: {length}\r\n{head}\r\n");
+        let mut wire = Wire::connect(&bind).await;
+        wire.write(head.as_bytes()).await;
+        wire.write(body).await;
+        wire.answer().await
+    }
+
     /// What is counted.
     pub async fn metrics(&self) -> Metrics {
         Metrics::new(self.get_ops("/metrics").await.body)
@@ -168,6 +231,12 @@ impl Process {
     /// What it has logged so far.
     pub fn log(&self) -> String {
         self.log.text()
+    }
+
+    /// Waits until it has logged a text, and returns all of the log.
+    pub async fn until_log(&self, text: &str) -> String {
+        eventually(&format!("{text:?} in the log"), async || self.log().contains(text)).await;
+        self.log()
     }
 
     /// The folder that it runs in.

@@ -1,7 +1,10 @@
 //! A server's life after it was built: run, then drain.
 
 use crate::{
+    admin::Admin,
     config::RoutePlan,
+    control::{Control, ReloadError},
+    endpoint::{Endpoint, Socket},
     ops::{Health, Ops},
 };
 use socklet_core::{ListenerName, PluginName};
@@ -13,16 +16,18 @@ use tracing::info;
 /// A server that is ready to serve: plugins loaded, sockets bound.
 #[derive(Debug)]
 pub struct App {
-    server: Server,
+    pub(crate) server: Server,
     /// Kept for as long as there are plugins to run.
-    engine: Plugins,
+    pub(crate) engine: Plugins,
     /// Kept for as long as there are connections to serve.
-    workers: Workers,
-    listeners: Vec<(ListenerName, Listener)>,
-    routes: Vec<Served>,
-    ops: Option<Ops>,
-    health: Health,
-    drain: Drain,
+    pub(crate) workers: Workers,
+    pub(crate) listeners: Vec<(ListenerName, Listener)>,
+    pub(crate) routes: Vec<Served>,
+    pub(crate) ops: Option<Ops>,
+    pub(crate) admin: Option<(Socket, Admin)>,
+    pub(crate) control: Control,
+    pub(crate) health: Health,
+    pub(crate) drain: Drain,
 }
 
 /// A server that serves, until [`Running::drain`] or the end of its runtime.
@@ -33,6 +38,8 @@ pub struct Running {
     _workers: Workers,
     listeners: Vec<(ListenerName, Bind)>,
     ops: Option<Ops>,
+    admin: Option<Endpoint>,
+    control: Control,
     health: Health,
     drain: Drain,
 }
@@ -50,18 +57,6 @@ pub(crate) struct Served {
 // === impl App ===
 
 impl App {
-    pub(crate) fn new(
-        server: Server,
-        (engine, workers): (Plugins, Workers),
-        listeners: Vec<(ListenerName, Listener)>,
-        routes: Vec<Served>,
-        ops: Option<Ops>,
-        health: Health,
-        drain: Drain,
-    ) -> Self {
-        Self { server, engine, workers, listeners, routes, ops, health, drain }
-    }
-
     /// The listeners, with the ports that the system chose for port 0.
     pub fn listeners(&self) -> Vec<(ListenerName, Bind)> {
         self.listeners.iter().map(|(name, listener)| (name.clone(), listener.local())).collect()
@@ -70,6 +65,11 @@ impl App {
     /// The operators' address, with the port that the system chose for port 0.
     pub fn ops_addr(&self) -> Option<SocketAddr> {
         self.ops.as_ref().map(Ops::local)
+    }
+
+    /// Where the admin API is, with the port that the system chose for port 0.
+    pub fn admin(&self) -> Option<&Bind> {
+        self.admin.as_ref().map(|(socket, _)| socket.local())
     }
 
     /// The routes, for people.
@@ -84,14 +84,18 @@ impl App {
             self.server.serve(listener);
         }
         self.health.ready();
+        let admin = self.admin.map(|(socket, admin)| admin.serve(socket));
         let names = listeners.iter().map(|(name, bind)| format!("{name}={bind}")).collect::<Vec<_>>().join(" ");
-        info!(listeners = names, ops = self.ops.as_ref().map(|ops| ops.local().to_string()), "serving");
+        let (ops, api) = (self.ops.as_ref().map(Ops::local), admin.as_ref().map(Endpoint::local));
+        info!(listeners = names, ops = ops.map(|ops| ops.to_string()), admin = api.map(ToString::to_string), "serving");
         Running {
             server: self.server,
             _engine: self.engine,
             _workers: self.workers,
             listeners,
             ops: self.ops,
+            admin,
+            control: self.control,
             health: self.health,
             drain: self.drain,
         }
@@ -116,6 +120,21 @@ impl Running {
     /// The operators' address, with the port that the system chose for port 0.
     pub fn ops_addr(&self) -> Option<SocketAddr> {
         self.ops.as_ref().map(Ops::local)
+    }
+
+    /// Where the admin API is, with the port that the system chose for port 0.
+    pub fn admin(&self) -> Option<&Bind> {
+        self.admin.as_ref().map(Endpoint::local)
+    }
+
+    /// Reads the configuration again, from where it came from, and swaps the plugins that are others now: all of them, or none. Both
+    /// outcomes are logged.
+    ///
+    /// # Errors
+    ///
+    /// See [`ReloadError`]: nothing was changed then.
+    pub async fn reload(&self) -> Result<(), ReloadError> {
+        self.control.reload().await.map(drop)
     }
 
     /// Open connections.

@@ -1,8 +1,11 @@
 //! From a configuration to a server that is ready to serve: every plugin loaded, every socket bound.
 
 use crate::{
+    admin::Admin,
     app::{App, Served},
     config::{Config, EnginePlan, Mistake, Mistakes, PluginPlan, Problems, RoutePlan, TenantPlans},
+    control::{Control, Reloads},
+    endpoint::Socket,
     ops::{Health, Ops},
 };
 use futures_util::future::join_all;
@@ -12,7 +15,7 @@ use socklet_plugin::{
     CallLimits, ChildCompiler, Compiler, EngineConfig, EngineError, Grants, InstancePolicy, Kind, Plugin, PluginConfig,
     Plugins,
 };
-use socklet_server::{BindError, Metrics, Route, RouteConflict, RouteConnections, Routes, Server, Workers};
+use socklet_server::{Bind, BindError, Metrics, Route, RouteConflict, RouteConnections, Routes, Server, Workers};
 use std::{collections::HashMap, io, net::SocketAddr, num::NonZeroUsize, sync::Arc};
 use tracing::info;
 
@@ -39,6 +42,14 @@ pub enum BuildError {
         /// Why.
         source: io::Error,
     },
+    /// The address of the admin API cannot be bound.
+    #[error("failed to bind {address} for the admin API: {source}")]
+    Admin {
+        /// The address.
+        address: Bind,
+        /// Why.
+        source: io::Error,
+    },
     /// Routes that cannot be told apart.
     #[error(transparent)]
     Routes(#[from] RouteConflict),
@@ -54,11 +65,19 @@ impl Config {
         let health = Health::default();
         let ops = match self.ops {
             Some(address) => {
-                Some(Ops::start(address, health.clone()).await.map_err(|source| BuildError::Ops { address, source })?)
+                Some(Ops::start(address, health.clone()).map_err(|source| BuildError::Ops { address, source })?)
+            }
+            None => None,
+        };
+        let admin = match &self.admin {
+            Some(plan) => {
+                let failed = |source| BuildError::Admin { address: plan.bind.clone(), source };
+                Some((Socket::bind(&plan.bind).map_err(failed)?, plan.token.clone()))
             }
             None => None,
         };
         let mut registry = registry(&health);
+        let reloads = Reloads::register(&mut registry);
         let metrics = Metrics::register(&mut registry);
         let engine = Plugins::new(engine_config(&self.engine), &mut registry)?;
         let plugins = load(&engine, &self.plugins, &self.routes).await?;
@@ -66,14 +85,18 @@ impl Config {
         let route = |plan: &RoutePlan| route(plan, &tenants[&plan.tenant], &plugins, &metrics);
         let routes = Routes::new(self.routes.iter().map(route).collect::<Result<_, _>>()?)?;
         let workers = workers(self.server.workers).map_err(BuildError::Workers)?;
-        let server = Server::new(self.server, routes, metrics, &workers);
+        let server = Server::new(self.server.clone(), routes, metrics, &workers);
         let mut listeners = Vec::new();
-        for listener in self.listeners {
+        for listener in self.listeners.iter().cloned() {
             listeners.push((listener.name.clone(), server.bind(listener).await?));
         }
-        health.set_registry(registry);
         let routes = self.routes.iter().map(Served::of).collect();
-        Ok(App::new(server, (engine, workers), listeners, routes, ops, health, self.drain))
+        let drain = self.drain.clone();
+        let control = Control::new(plugins.into_values(), self, reloads);
+        control.register(&mut registry);
+        health.set_registry(registry);
+        let admin = admin.map(|(socket, token)| (socket, Admin::new(control.clone(), token)));
+        Ok(App { server, engine, workers, listeners, routes, ops, admin, control, health, drain })
     }
 
     /// Loads every plugin and throws it away again: what [`Config::build`] would complain about, without a socket.
@@ -164,13 +187,14 @@ fn kind(plugin: &Plugin) -> &'static str {
     }
 }
 
-fn plugin_config(plan: &PluginPlan, routes: &[RoutePlan]) -> PluginConfig {
+/// What a plugin is loaded with.
+pub(crate) fn plugin_config(plan: &PluginPlan, routes: &[RoutePlan]) -> PluginConfig {
     let for_events = |route: &RoutePlan| {
         route.behavior.as_ref() == Some(&plan.name) && route.instances.policy == InstancePolicy::Event
     };
     PluginConfig {
         name: plan.name.clone(),
-        source: plan.source.clone(),
+        source: plan.source.clone().into(),
         digest: plan.digest.clone(),
         settings: plan.settings.clone(),
         limits: CallLimits {
@@ -239,6 +263,7 @@ mod tests {
         let guide = std::fs::read_to_string(guide).unwrap();
         let cache = tempfile::tempdir().unwrap();
         let mut registry = registry(&Health::default());
+        Reloads::register(&mut registry);
         Metrics::register(&mut registry);
         let config = EngineConfig { max_instances: 4, guest_threads: 1, ..EngineConfig::new(cache.path().join("c")) };
         Plugins::new(config, &mut registry).unwrap();

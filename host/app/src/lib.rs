@@ -1,4 +1,4 @@
-//! The server, assembled: configuration, plugins, sockets, operators' endpoints, drain.
+//! The server, assembled: configuration, plugins, sockets, operators' endpoints, reload, drain.
 //!
 //! [`Config`] builds an [`App`] (every plugin loaded, every socket bound), which runs until it is told to drain:
 //!
@@ -11,15 +11,20 @@
 //! # }
 //! ```
 
+mod admin;
 mod app;
 mod assembly;
 mod cli;
 mod config;
+mod control;
 mod descriptors;
+mod endpoint;
 mod logs;
 mod ops;
+mod token;
 
 pub use app::{App, Running};
 pub use assembly::BuildError;
 pub use cli::main;
 pub use config::{Config, ConfigError, Mistake, Mistakes, Place};
+pub use control::ReloadError;

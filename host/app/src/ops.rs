@@ -1,13 +1,13 @@
 //! The operators' listener: `/healthz`, `/readyz` and `/metrics`, apart from everything that clients reach.
 
+use crate::endpoint::{Answers, Endpoint, Peer, Socket, Terms};
 use bytes::Bytes;
 use http::{HeaderValue, Method, Request, Response, StatusCode, header};
 use http_body_util::Full;
-use hyper::{body::Incoming, server::conn::http1, service::service_fn};
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper::body::Incoming;
 use prometheus_client::{metrics::gauge::Gauge, registry::Registry};
 use std::{
-    convert::Infallible,
+    future::{Future, ready},
     io,
     net::SocketAddr,
     sync::{
@@ -16,19 +16,9 @@ use std::{
     },
     time::Duration,
 };
-use tokio::{
-    net::{TcpListener, TcpStream},
-    sync::Semaphore,
-};
-use tokio_util::task::AbortOnDropHandle;
-use tracing::{Instrument, debug, info_span, warn};
+use tracing::info_span;
 
-/// Requests that are answered at a time.
-const CONNECTIONS: usize = 64;
-/// How long a request's head may take.
-const HEAD: Duration = Duration::from_secs(5);
-/// How long a request and its answer may take.
-const REQUEST: Duration = Duration::from_secs(10);
+const TERMS: Terms = Terms { connections: 64, request: Duration::from_secs(10) };
 
 /// How the server is. Clones share it.
 #[derive(Clone, Debug, Default)]
@@ -46,7 +36,7 @@ struct State {
 #[derive(Debug)]
 pub(crate) struct Ops {
     local: SocketAddr,
-    _task: AbortOnDropHandle<()>,
+    _endpoint: Endpoint,
 }
 
 // === impl Health ===
@@ -109,11 +99,9 @@ impl Health {
 
 impl Ops {
     /// Binds and serves.
-    pub(crate) async fn start(bind: SocketAddr, health: Health) -> io::Result<Self> {
-        let listener = TcpListener::bind(bind).await?;
-        let local = listener.local_addr()?;
-        let task = tokio::spawn(accept(listener, health).instrument(info_span!("ops")));
-        Ok(Self { local, _task: AbortOnDropHandle::new(task) })
+    pub(crate) fn start(bind: SocketAddr, health: Health) -> io::Result<Self> {
+        let (socket, local) = Socket::bind_tcp(bind)?;
+        Ok(Self { local, _endpoint: socket.serve(TERMS, health, info_span!("ops")) })
     }
 
     /// The address, with the port that the system chose for port 0.
@@ -122,44 +110,9 @@ impl Ops {
     }
 }
 
-async fn accept(listener: TcpListener, health: Health) {
-    let slots = Arc::new(Semaphore::new(CONNECTIONS));
-    loop {
-        let slot = slots.clone().acquire_owned().await.expect("nobody closes the slots");
-        match listener.accept().await {
-            Ok((stream, _)) => {
-                let serve = serve(stream, health.clone());
-                tokio::spawn(
-                    async move {
-                        serve.await;
-                        drop(slot);
-                    }
-                    .in_current_span(),
-                );
-            }
-            Err(error) => {
-                // Out of descriptors, most of the time: come back when some may be free.
-                warn!(%error, "failed to accept");
-                tokio::time::sleep(Duration::from_millis(100)).await;
-            }
-        }
-    }
-}
-
-async fn serve(stream: TcpStream, health: Health) {
-    let answer = move |request: Request<Incoming>| {
-        let response = health.answer(request.method(), request.uri().path());
-        async move { Ok::<_, Infallible>(response) }
-    };
-    let connection = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(HEAD)
-        .keep_alive(false)
-        .serve_connection(TokioIo::new(stream), service_fn(answer));
-    match tokio::time::timeout(REQUEST, connection).await {
-        Ok(Ok(())) => {}
-        Ok(Err(error)) => debug!(%error, "request failed"),
-        Err(_) => debug!("request timed out"),
+impl Answers for Health {
+    fn answer(&self, _: Peer, request: Request<Incoming>) -> impl Future<Output = Response<Full<Bytes>>> + Send {
+        ready(Self::answer(self, request.method(), request.uri().path()))
     }
 }
 
@@ -174,7 +127,10 @@ fn text(status: StatusCode, body: &'static str) -> Response<Full<Bytes>> {
 mod tests {
     use super::*;
     use http_body_util::BodyExt;
-    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::{
+        io::{AsyncReadExt, AsyncWriteExt},
+        net::TcpStream,
+    };
 
     async fn get(health: &Health, path: &str) -> (u16, String) {
         let response = health.answer(&Method::GET, path);
@@ -209,7 +165,7 @@ mod tests {
 
     #[tokio::test]
     async fn answers_on_a_socket_until_it_is_dropped() {
-        let ops = Ops::start("127.0.0.1:0".parse().unwrap(), Health::default()).await.unwrap();
+        let ops = Ops::start("127.0.0.1:0".parse().unwrap(), Health::default()).unwrap();
         let local = ops.local();
         let mut stream = TcpStream::connect(local).await.unwrap();
         stream.write_all(b"GET /healthz HTTP/1.1\r\nhost: a\r\n\r\n").await.unwrap();

@@ -95,11 +95,14 @@ fn serves_where_it_says_and_ends_with_0_after_sigterm() {
     assert!(metrics.contains("socklet_build_info{version=\"") && metrics.ends_with("# EOF\n"), "{metrics}");
     assert!(get(&server.listener, "/metrics").unwrap().starts_with("HTTP/1.1 404 "), "only operators see metrics");
     server.signal("HUP");
-    assert!(get(&server.ops, "/healthz").unwrap().starts_with("HTTP/1.1 200 "));
+    let deadline = Instant::now() + PATIENCE;
+    while !get(&server.ops, "/metrics").unwrap().contains("socklet_config_reloads_total{outcome=\"ok\"} 1\n") {
+        assert!(Instant::now() < deadline, "it does not reload");
+    }
     server.signal("TERM");
     let (code, log) = server.wait();
     assert_eq!(code, Some(0), "{log}");
-    for line in ["serving", "does not reload", "asked to stop", "draining", "drained"] {
+    for line in ["serving", "asked to reload", "configuration reloaded", "asked to stop", "draining", "drained"] {
         assert!(log.contains(line), "{line}: {log}");
     }
 }

@@ -1,8 +1,9 @@
 //! What an operator sets: for the engine, and for each plugin.
 
 use crate::{compiler::Compiler, policy::InstancePolicy};
+use bytes::Bytes;
 use socklet_core::PluginName;
-use std::{collections::BTreeMap, path::PathBuf, time::Duration};
+use std::{collections::BTreeMap, fmt, path::PathBuf, time::Duration};
 use tokio::runtime::Handle;
 
 /// The engine's settings.
@@ -31,7 +32,7 @@ pub struct PluginConfig {
     /// Its name in logs.
     pub name: PluginName,
     /// The component.
-    pub source: PathBuf,
+    pub source: Source,
     /// `sha256:` and 64 hex digits; a component with another digest is refused.
     pub digest: Option<String>,
     /// What the plugin reads through `wasi:config/store`.
@@ -53,6 +54,15 @@ pub struct PluginConfig {
     pub saved_state_max: usize,
     /// What becomes of connections that cannot move to a new version.
     pub on_swap: OnSwap,
+}
+
+/// Where a component comes from.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Source {
+    /// A file, read when the plugin is loaded.
+    File(PathBuf),
+    /// The component itself. It is not kept once it is loaded.
+    Bytes(Bytes),
 }
 
 /// What becomes of the connections of an old version whose instances can neither be saved nor are stateless.
@@ -135,6 +145,31 @@ impl PluginConfig {
     /// Whether a component has the same to live with under both.
     pub(crate) fn is_same_but_for_source(&self, other: &Self) -> bool {
         *self == Self { source: self.source.clone(), digest: self.digest.clone(), ..other.clone() }
+    }
+
+    /// What is worth to be kept once the component is loaded.
+    pub(crate) fn without_bytes(self) -> Self {
+        match self.source {
+            Source::File(_) => self,
+            Source::Bytes(_) => Self { source: Source::Bytes(Bytes::new()), ..self },
+        }
+    }
+}
+
+// === impl Source ===
+
+impl<P: Into<PathBuf>> From<P> for Source {
+    fn from(path: P) -> Self {
+        Self::File(path.into())
+    }
+}
+
+impl fmt::Debug for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File(path) => f.debug_tuple("File").field(path).finish(),
+            Self::Bytes(bytes) => write!(f, "Bytes({})", bytes.len()),
+        }
     }
 }
 

@@ -53,12 +53,13 @@ mod usage;
 mod version;
 
 pub use compiler::{ChildCompiler, CompileLimits, Compiler, CompilerError, compile_as_child};
-pub use config::{CallLimits, DeathRate, EngineConfig, Grants, OnSwap, PluginConfig, RouteInstances};
+pub use config::{CallLimits, DeathRate, EngineConfig, Grants, OnSwap, PluginConfig, RouteInstances, Source};
 pub use contract::{Import, ImportStatus, Kind};
 pub use engine::Allocation;
 pub use error::{EngineError, LoadError, WrongKind};
 pub use inspect::{Inspection, inspect};
-pub use plugin::{Plugin, Plugins, Swapped};
+pub use plugin::{NextVersion, Plugin, Plugins, Swapped};
 pub use policy::{InstancePolicy, InvalidPolicy, KeyTemplate};
+pub use precheck::MAX_SIZE;
 pub use swap::{NothingBefore, VersionRole, VersionStatus};
 pub use usage::UsageRow;

@@ -5,7 +5,7 @@ use crate::{
     bindings::authenticator,
     cache::Cache,
     compiler::Compiler,
-    config::PluginConfig,
+    config::{PluginConfig, Source},
     contract::Kind,
     engine::{Allocation, Engines, Workshop},
     error::LoadError,
@@ -15,6 +15,7 @@ use crate::{
     profile::slot,
     state::State,
 };
+use bytes::Bytes;
 use std::{fs::File, io::Read, path::Path, sync::Arc};
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
@@ -35,7 +36,7 @@ pub(crate) struct Prepared {
 }
 
 /// Where compiled components come from.
-pub(crate) struct Source<'a> {
+pub(crate) struct Tools<'a> {
     pub(crate) cache: &'a Cache,
     pub(crate) compiler: &'a Compiler,
     /// Nobody waits any more.
@@ -43,8 +44,11 @@ pub(crate) struct Source<'a> {
 }
 
 /// Reads, checks, compiles and links a component. Takes seconds for large ones that are not in the cache.
-pub(crate) fn prepare(config: &PluginConfig, engines: &Engines, source: &Source<'_>) -> Result<Prepared, LoadError> {
-    let bytes = read(&config.source)?;
+pub(crate) fn prepare(config: &PluginConfig, engines: &Engines, tools: &Tools<'_>) -> Result<Prepared, LoadError> {
+    let bytes = match &config.source {
+        Source::File(path) => read(path)?,
+        Source::Bytes(bytes) => bytes.clone(),
+    };
     let inspection = inspect(&bytes)?;
     check_digest(config.digest.as_deref(), &inspection.digest)?;
     let kind = match inspection.kind {
@@ -58,7 +62,7 @@ pub(crate) fn prepare(config: &PluginConfig, engines: &Engines, source: &Source<
     }
     let fits_slot = config.limits.memory_max <= slot::MEMORY;
     let wanted = if fits_slot { inspection.allocation } else { Allocation::Large };
-    let link = |workshop| link(&bytes, &inspection.digest, kind, workshop, source);
+    let link = |workshop| link(&bytes, &inspection.digest, kind, workshop, tools);
     let linked = match link(engines.get(kind, wanted)) {
         // The estimate was too good: the pool itself knows best.
         Err(LoadError::Compile(_)) if wanted != Allocation::Large => link(engines.get(kind, Allocation::Large)),
@@ -77,9 +81,9 @@ fn link(
     digest: &str,
     kind: Kind,
     workshop: &Workshop,
-    source: &Source<'_>,
+    tools: &Tools<'_>,
 ) -> Result<AnyLinked, LoadError> {
-    let component = compiled(bytes, digest, workshop, source)?;
+    let component = compiled(bytes, digest, workshop, tools)?;
     let mismatch = |error: wasmtime::Error| LoadError::Mismatch(format!("{error:#}"));
     let pre = workshop.linker.instantiate_pre(&component).map_err(mismatch)?;
     match kind {
@@ -94,25 +98,25 @@ fn linked<I: Indices>(pre: InstancePre<State>, workshop: &Workshop) -> Result<Ar
         .map_err(|error| LoadError::Mismatch(format!("{error:#}")))
 }
 
-fn compiled(bytes: &[u8], digest: &str, workshop: &Workshop, source: &Source<'_>) -> Result<Component, LoadError> {
+fn compiled(bytes: &[u8], digest: &str, workshop: &Workshop, tools: &Tools<'_>) -> Result<Component, LoadError> {
     let failed = |error: wasmtime::Error| LoadError::Compile(format!("{error:#}"));
     let engine = &workshop.engine;
     let origin = Origin::new(engine, digest);
-    if let Some(artifact) = source.cache.get(&origin) {
+    if let Some(artifact) = tools.cache.get(&origin) {
         match artifact.load(engine) {
             Ok(component) => return Ok(component),
             Err(error) => warn!(%error, digest = origin.digest, "a compiled plugin does not load, compiling it again"),
         }
     }
-    let artifact = source.compiler.compile(bytes, workshop, source.canceled)?;
+    let artifact = tools.compiler.compile(bytes, workshop, tools.canceled)?;
     let component = artifact.load(engine).map_err(failed)?;
-    if let Err(error) = source.cache.put(&origin, &artifact) {
+    if let Err(error) = tools.cache.put(&origin, &artifact) {
         warn!(%error, digest = origin.digest, "failed to keep a compiled plugin");
     }
     Ok(component)
 }
 
-fn read(path: &Path) -> Result<Vec<u8>, LoadError> {
+fn read(path: &Path) -> Result<Bytes, LoadError> {
     let failed = |source| LoadError::Read { path: path.to_owned(), source };
     let mut file = File::open(path).map_err(failed)?;
     let size = file.metadata().map_err(failed)?.len();
@@ -121,7 +125,7 @@ fn read(path: &Path) -> Result<Vec<u8>, LoadError> {
     }
     let mut bytes = Vec::with_capacity(size as usize);
     file.by_ref().take(MAX_SIZE + 1).read_to_end(&mut bytes).map_err(failed)?;
-    Ok(bytes)
+    Ok(bytes.into())
 }
 
 fn check_digest(expected: Option<&str>, actual: &str) -> Result<(), LoadError> {

@@ -10,7 +10,7 @@ use crate::{
     error::{EngineError, LoadError, WrongKind},
     fair::Share,
     guests::Guests,
-    load::{Source, prepare},
+    load::{Tools, prepare},
     loaded::{Common, Loaded},
     meter::Place,
     metrics::Metrics,
@@ -22,7 +22,7 @@ use crate::{
 use prometheus_client::registry::Registry;
 use socklet_core::{Authenticator, Behavior, Connections, PluginName, Quotas, RouteName, Tenant};
 use std::{fmt, sync::Arc};
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedMutexGuard, Semaphore};
 use tokio_util::sync::CancellationToken;
 
 /// Components that are read and compiled at the same time; each may take hundreds of megabytes meanwhile.
@@ -48,6 +48,15 @@ pub enum Swapped {
     To(VersionStatus),
     /// The component and its configuration are what they were: nothing was done.
     Unchanged,
+}
+
+/// A version that is loaded and not in use. Until it is installed or dropped, the plugin takes no other.
+#[must_use = "a version does nothing until it is installed"]
+#[derive(Debug)]
+pub struct NextVersion {
+    plugin: Plugin,
+    loaded: Arc<Loaded>,
+    _swapping: OwnedMutexGuard<()>,
 }
 
 struct Inner {
@@ -111,9 +120,9 @@ impl Plugins {
         let (prepared, config) = common
             .guests
             .run_blocking(move || {
-                let source = Source { cache: &inner.cache, compiler: &inner.compiler, canceled: &canceled };
-                let prepared = prepare(&config, &inner.engines, &source)?;
-                Ok::<_, LoadError>((prepared, config))
+                let tools = Tools { cache: &inner.cache, compiler: &inner.compiler, canceled: &canceled };
+                let prepared = prepare(&config, &inner.engines, &tools)?;
+                Ok::<_, LoadError>((prepared, config.without_bytes()))
             })
             .await
             .map_err(lost)??;
@@ -190,25 +199,30 @@ impl Plugin {
     ///
     /// See [`LoadError`]: the old version goes on then.
     pub async fn swap(&self, config: PluginConfig) -> Result<Swapped, LoadError> {
-        let _swapping = self.line.swapping.lock().await;
-        let swapped = self.load_next(config).await;
-        if swapped.is_err() {
-            self.plugins.0.common.metrics.swapped("refused");
-        }
-        swapped
+        Ok(self.load_next(config).await?.install())
     }
 
-    async fn load_next(&self, config: PluginConfig) -> Result<Swapped, LoadError> {
+    /// The first half of [`Plugin::swap`]: the new version is loaded, and does not serve yet. For several plugins that change together or
+    /// not at all.
+    ///
+    /// # Errors
+    ///
+    /// See [`LoadError`].
+    pub async fn load_next(&self, config: PluginConfig) -> Result<NextVersion, LoadError> {
+        let swapping = self.line.swapping.clone().lock_owned().await;
+        let loaded = self.load_of_same_kind(config).await;
+        if loaded.is_err() {
+            self.plugins.0.common.metrics.swapped("refused");
+        }
+        Ok(NextVersion { plugin: self.clone(), loaded: loaded?, _swapping: swapping })
+    }
+
+    async fn load_of_same_kind(&self, config: PluginConfig) -> Result<Arc<Loaded>, LoadError> {
         let loaded = self.plugins.load_version(config, self.line.next_number(), Trial::new()).await?;
         if loaded.kind() != self.kind {
             return Err(LoadError::Misfit(vec![swap::other_kind(self.kind, loaded.kind())]));
         }
-        if loaded.is_same(&self.line.current()) {
-            return Ok(Swapped::Unchanged);
-        }
-        let status = swap::status(&loaded);
-        self.line.advance(loaded);
-        Ok(Swapped::To(status))
+        Ok(loaded)
     }
 
     /// Has the version before the current one take over again, in the same way. Rolling back twice comes back to where it began.
@@ -229,5 +243,20 @@ impl Plugin {
 impl fmt::Debug for Plugin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Plugin").field("name", &self.name).field("kind", &self.kind).finish_non_exhaustive()
+    }
+}
+
+// === impl NextVersion ===
+
+impl NextVersion {
+    /// The second half of [`Plugin::swap`]. Waits for nothing.
+    pub fn install(self) -> Swapped {
+        let line = &self.plugin.line;
+        if self.loaded.is_same(&line.current()) {
+            return Swapped::Unchanged;
+        }
+        let status = swap::status(&self.loaded);
+        line.advance(self.loaded);
+        Swapped::To(status)
     }
 }

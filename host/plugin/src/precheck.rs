@@ -8,7 +8,7 @@ use wasmparser::{
 };
 
 /// The largest component in bytes; Python needs 18 MiB.
-pub(crate) const MAX_SIZE: u64 = 32 << 20;
+pub const MAX_SIZE: u64 = 32 << 20;
 
 /// Components inside components.
 const MAX_DEPTH: usize = 16;

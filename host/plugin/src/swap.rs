@@ -21,7 +21,7 @@ pub(crate) struct Line {
     // A std mutex: held while everybody is told, which waits for nothing, so that all hear of versions in one order.
     state: Mutex<State>,
     /// Held while a version is loaded: one at a time.
-    pub(crate) swapping: tokio::sync::Mutex<()>,
+    pub(crate) swapping: Arc<tokio::sync::Mutex<()>>,
 }
 
 /// A version of a plugin, as it is shown to people.
@@ -78,7 +78,7 @@ impl Line {
             old: Vec::new(),
             followers: Vec::new(),
         };
-        let line = Arc::new(Self { state: Mutex::new(state), swapping: tokio::sync::Mutex::default() });
+        let line = Arc::new(Self { state: Mutex::new(state), swapping: Arc::default() });
         first.join(&line);
         line
     }
@@ -87,10 +87,9 @@ impl Line {
         self.state().current.clone()
     }
 
+    /// The number of the version to come.
     pub(crate) fn next_number(&self) -> u32 {
-        let mut state = self.state();
-        state.last_number += 1;
-        state.last_number
+        self.state().last_number + 1
     }
 
     /// Makes somebody who uses the current version, and tells it of all that follow.
@@ -111,6 +110,7 @@ impl Line {
         loaded.join(self);
         let mut state = self.state();
         state.current.trial().end();
+        state.last_number = loaded.number();
         let before = state.install(loaded);
         let older = state.before.replace(before);
         state.forget(older);

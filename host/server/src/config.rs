@@ -5,7 +5,7 @@ use socklet_core::{Heartbeat, ListenerName, Rate, RouteName};
 use std::{path::PathBuf, time::Duration};
 
 /// What holds for the whole node.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ServerConfig {
     /// From accept to 101; also the longest that a plain HTTP connection may wait for its next request. Default 10 s.
     pub handshake_timeout: Duration,
@@ -26,7 +26,7 @@ pub struct ServerConfig {
 }
 
 /// What a route is: where it is found, and what holds for its connections.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RouteConfig {
     /// Its name, unique within the tenant.
     pub name: RouteName,
@@ -53,7 +53,7 @@ pub struct RouteConfig {
 }
 
 /// What one connection may do.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConnectionLimits {
     /// The largest message in bytes, fragments together; over it 1009. Default 64 KiB.
     pub max_message_size: usize,

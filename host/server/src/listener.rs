@@ -33,7 +33,7 @@ pub enum Bind {
 pub struct InvalidBind(String);
 
 /// A listener to bind.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ListenerConfig {
     /// Its name.
     pub name: ListenerName,

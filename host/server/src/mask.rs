@@ -1,7 +1,7 @@
 //! What the logs must not show: values of header fields and query parameters.
 
 /// Names whose values never reach the logs. Compared without regard to case.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mask {
     /// Header fields, lower case.
     pub headers: Vec<String>,

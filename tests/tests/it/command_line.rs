@@ -1,16 +1,14 @@
 //! The binary with real components: `run`, `check` and `inspect`.
 
 use serde_json::{Value, json};
-use socklet_tests::{Process, command, guest, guests, repository, stock, within};
+use socklet_tests::{Process, command, finished, guest, guests, repository, stock};
 use std::path::Path;
 
 /// Runs a command to its end: exit code, standard output, standard error output.
 async fn socklet(arguments: &[&str], folder: &Path) -> (i32, String, String) {
     let mut command = command(arguments, folder);
     command.env("XDG_CACHE_HOME", socklet_tests::target());
-    let output = within("a command", command.output()).await.unwrap();
-    let text = |bytes| String::from_utf8(bytes).unwrap();
-    (output.status.code().unwrap(), text(output.stdout), text(output.stderr))
+    finished(command).await
 }
 
 async fn inspected(plugin: &Path) -> Value {

@@ -114,7 +114,7 @@ fn plugins(cache: &Path, program: impl Into<PathBuf>, arguments: &[&str], limits
 fn plugin(source: PathBuf) -> PluginConfig {
     PluginConfig {
         name: "main".parse().unwrap(),
-        source,
+        source: source.into(),
         digest: None,
         settings: Default::default(),
         limits: Default::default(),

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
+mod admin;
 mod auth;
 mod chat;
 mod clients;
@@ -21,6 +22,7 @@ mod logs;
 mod ops;
 mod quotas;
 mod registry;
+mod reload;
 mod routes;
 mod sandbox;
 mod smoke;

@@ -20,7 +20,7 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("cranelift", &["socklet-plugin"]),
     ("tokio-tungstenite", &["socklet-server", "socklet-tests"]),
     ("tungstenite", &["socklet-server", "socklet-tests"]),
-    // The second for the operators' listener.
+    // The second for the listeners of operators, and for the commands that ask one.
     ("hyper", &["socklet-server", "socklet"]),
     ("tower", &["socklet-server"]),
     ("clap", &["socklet"]),

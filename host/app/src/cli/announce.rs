@@ -1,8 +1,9 @@
 //! Says where a server can be found.
 
+use super::address;
 use crate::{App, app::Served};
 use socklet_server::Bind;
-use std::{fmt::Write, net::SocketAddr};
+use std::fmt::Write;
 
 /// The most routes that are listed.
 const SHOWN: usize = 20;
@@ -31,6 +32,9 @@ pub(super) fn addresses(app: &App) -> String {
             out.push_str("\n    no route: every request is answered with 404");
         }
     }
+    if let Some(admin) = app.admin() {
+        let _ = write!(out, "\n  admin: {}", address::Address::of(admin));
+    }
     if let Some(ops) = app.ops_addr() {
         let _ = write!(out, "\n  operators: http://{ops}/healthz /readyz /metrics");
     }
@@ -40,18 +44,8 @@ pub(super) fn addresses(app: &App) -> String {
 fn url(scheme: &str, bind: &Bind, route: &Served) -> String {
     let authority = match (route.host(), bind) {
         (Some(host), Bind::Tcp(address)) => format!("{host}:{}", address.port()),
-        (None, Bind::Tcp(address)) => reachable(*address).to_string(),
+        (None, Bind::Tcp(address)) => address::reachable(*address).to_string(),
         (_, Bind::Unix(path)) => return format!("{scheme}+unix:{}:{}", path.display(), route.path()),
     };
     format!("{scheme}://{authority}{}", route.path())
-}
-
-/// An address that a client on this machine can use.
-fn reachable(address: SocketAddr) -> SocketAddr {
-    match address {
-        SocketAddr::V4(v4) if v4.ip().is_unspecified() => ([127, 0, 0, 1], v4.port()).into(),
-        // Also reached by IPv4, and every machine has that.
-        SocketAddr::V6(v6) if v6.ip().is_unspecified() => ([127, 0, 0, 1], v6.port()).into(),
-        address => address,
-    }
 }

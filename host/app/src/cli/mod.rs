@@ -1,15 +1,20 @@
 //! The command line.
 
+mod address;
 mod announce;
 mod check;
+mod client;
 mod compile;
 mod config;
 mod exit;
 mod inspect;
 mod out;
+mod plugin;
+mod reload;
 mod run;
 mod serve;
 mod signals;
+mod target;
 
 use clap::{Parser, Subcommand};
 use exit::Failure;
@@ -53,6 +58,13 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Shows and swaps the plugins of a running server.
+    Plugin {
+        #[command(subcommand)]
+        command: plugin::Command,
+    },
+    /// Has a running server read its configuration again and swap the plugins that are others now.
+    Reload(target::Target),
     /// Shows what a configuration can say.
     Config {
         #[command(subcommand)]
@@ -72,6 +84,8 @@ pub fn main() -> ExitCode {
         Command::Run(arguments) => block_on(run::run(arguments)),
         Command::Check { config, json } => block_on(check::check(config, json)),
         Command::Inspect { plugin, json } => inspect::inspect(&plugin, json),
+        Command::Plugin { command } => block_on(plugin::plugin(command)),
+        Command::Reload(target) => block_on(reload::reload(target)),
         Command::Config { command } => config::config(&command),
         Command::Compile { arguments } => compile::compile(&arguments),
     };

@@ -1,6 +1,11 @@
 //! `socklet serve`: from a configuration to a server, until a signal.
 
-use super::{announce, compile, exit::Failure, out, signals::Signals};
+use super::{
+    announce, compile,
+    exit::Failure,
+    out,
+    signals::{Asked, Signals},
+};
 use crate::{Config, descriptors, logs::Logs};
 use anyhow::anyhow;
 use std::path::PathBuf;
@@ -10,7 +15,8 @@ pub(super) async fn serve(path: PathBuf) -> Result<(), Failure> {
     until_signal(Config::load(path)?).await
 }
 
-/// Serves a configuration: builds, says where it is, and drains after the first signal. The second one stops at once.
+/// Serves a configuration: builds, says where it is, reloads when it is asked to, and drains after the first signal to stop. The second one
+/// stops at once.
 pub(super) async fn until_signal(config: Config) -> Result<(), Failure> {
     let config = compile::by_child(config)?;
     let _logs = Logs::start(&config.log);
@@ -23,7 +29,13 @@ pub(super) async fn until_signal(config: Config) -> Result<(), Failure> {
     let addresses = announce::addresses(&app);
     let running = app.start();
     out::print(&addresses);
-    signals.stop().await;
+    while signals.next().await == Asked::Reload {
+        tokio::select! {
+            // It is logged what became of it.
+            _ = running.reload() => {}
+            () = signals.stop() => break,
+        }
+    }
     tokio::select! {
         _ = running.drain() => Ok(()),
         () = signals.stop() => Err(anyhow!("stopped by a second signal before the drain was done").into()),

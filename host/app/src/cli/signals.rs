@@ -2,7 +2,7 @@
 
 use anyhow::Context;
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tracing::{info, warn};
+use tracing::info;
 
 /// Signals that were sent since this was made are not lost.
 #[derive(Debug)]
@@ -10,6 +10,13 @@ pub(super) struct Signals {
     terminate: Signal,
     interrupt: Signal,
     hangup: Signal,
+}
+
+/// What a signal asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Asked {
+    Stop,
+    Reload,
 }
 
 impl Signals {
@@ -22,19 +29,27 @@ impl Signals {
         })
     }
 
-    /// Waits for a signal to stop. Cancel-safe.
-    pub(super) async fn stop(&mut self) {
-        loop {
-            let name = tokio::select! {
-                _ = self.terminate.recv() => "SIGTERM",
-                _ = self.interrupt.recv() => "SIGINT",
-                _ = self.hangup.recv() => {
-                    warn!("this version does not reload its configuration: restart it to change something");
-                    continue;
-                }
-            };
-            info!(signal = name, "asked to stop");
-            return;
+    /// Waits for a signal. Cancel-safe.
+    pub(super) async fn next(&mut self) -> Asked {
+        tokio::select! {
+            _ = self.hangup.recv() => {
+                info!(signal = "SIGHUP", "asked to reload");
+                Asked::Reload
+            }
+            () = stop(&mut self.terminate, &mut self.interrupt) => Asked::Stop,
         }
     }
+
+    /// Waits for a signal to stop. One to reload is kept for later. Cancel-safe.
+    pub(super) async fn stop(&mut self) {
+        stop(&mut self.terminate, &mut self.interrupt).await;
+    }
+}
+
+async fn stop(terminate: &mut Signal, interrupt: &mut Signal) {
+    let name = tokio::select! {
+        _ = terminate.recv() => "SIGTERM",
+        _ = interrupt.recv() => "SIGINT",
+    };
+    info!(signal = name, "asked to stop");
 }

@@ -3,8 +3,11 @@
 //! [`sections`] is the list of everything that can be said; [`reader`] reads tables by it; [`routes`] and [`plugins`] check what
 //! one key alone cannot tell; [`mod@print`] writes the list out again as defaults, reference and JSON Schema.
 
+mod admin;
+mod changes;
 mod environment;
 mod mistake;
+mod origin;
 mod plugins;
 pub(crate) mod print;
 mod reader;
@@ -18,6 +21,7 @@ mod units;
 mod value;
 mod words;
 
+pub(crate) use admin::{AdminPlan, find_admin};
 pub(crate) use mistake::Problems;
 pub use mistake::{Mistake, Mistakes, Place};
 pub(crate) use plugins::{EnginePlan, PluginPlan};
@@ -27,6 +31,7 @@ pub(crate) use tenants::TenantPlans;
 pub(crate) use words::Format;
 
 use environment::Environment;
+use origin::Origin;
 use reader::{Reader, Table};
 use socklet_server::{Bind, Drain, ListenerConfig, Mask, ServerConfig};
 use std::{
@@ -47,7 +52,9 @@ pub struct Config {
     pub(crate) engine: EnginePlan,
     pub(crate) drain: Drain,
     pub(crate) ops: Option<SocketAddr>,
+    pub(crate) admin: Option<AdminPlan>,
     pub(crate) log: Log,
+    origin: Origin,
 }
 
 /// Why there is no configuration.
@@ -78,10 +85,7 @@ impl Config {
     ///
     /// When the file cannot be read, or with every mistake in it.
     pub fn load(path: impl AsRef<Path>) -> Result<Self, ConfigError> {
-        let path = path.as_ref();
-        let text =
-            std::fs::read_to_string(path).map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
-        Ok(Self::read(&text, path, &Environment::of_process())?)
+        Origin::of_file(path.as_ref(), Environment::of_process()).read()
     }
 
     /// Reads a text, and nothing of the environment. Paths in it start from the folder of `path`, which need not exist.
@@ -90,7 +94,7 @@ impl Config {
     ///
     /// Every mistake in it.
     pub fn parse(text: &str, path: impl AsRef<Path>) -> Result<Self, Mistakes> {
-        Self::read(text, path.as_ref(), &Environment::default())
+        Origin::read_text(text, path.as_ref(), Environment::default())
     }
 
     /// As [`Config::parse`], with these variables as the environment.
@@ -103,7 +107,7 @@ impl Config {
         path: impl AsRef<Path>,
         environment: impl IntoIterator<Item = (String, String)>,
     ) -> Result<Self, Mistakes> {
-        Self::read(text, path.as_ref(), &environment.into_iter().collect())
+        Origin::read_text(text, path.as_ref(), environment.into_iter().collect())
     }
 
     /// Has plugins compiled in processes of their own, under the limits `compile_memory` and `compile_timeout`; without this, in the
@@ -116,26 +120,31 @@ impl Config {
         self
     }
 
-    fn read(text: &str, path: &Path, environment: &Environment) -> Result<Self, Mistakes> {
-        let file = path.display().to_string().into();
-        let document = Document::parse(text).map_err(|error| {
-            let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
-            let place = Place::in_file(file, before.matches('\n').count() + 1, "");
-            Mistakes::from(Mistake::new(place, None, format!("not TOML: {}", error.message().replace('\n', ", "))))
-        })?;
+    /// Reads the configuration from where it came from again, under the same variables.
+    pub(crate) fn again(&self) -> Result<Self, ConfigError> {
+        let mut new = self.origin.read()?;
+        // Not written anywhere: who compiles is who runs.
+        new.engine.compile_by = self.engine.compile_by.clone();
+        Ok(new)
+    }
+
+    fn read(text: &str, origin: Origin) -> Result<Self, Mistakes> {
+        let file = origin.path.display().to_string();
+        let document = document(text, &file)?;
         let problems = Problems::default();
-        environment.check_names(&problems);
+        origin.environment.check_names(&problems);
         let config = {
-            let reader = Reader::new(path.display().to_string().into(), text, environment, &problems);
+            let reader = Reader::new(file.into(), text, &origin.environment, &problems);
             let top = reader.top(document.as_table());
-            Self::decode(&top, path.parent().unwrap_or(Path::new("")))
+            Self::decode(&top, &origin)
         };
         problems.into_result()?;
         Ok(config.expect("whatever is missing was noted as a mistake"))
     }
 
     /// Decodes all of it, so that every mistake is found. None when something that is needed is missing.
-    fn decode(top: &Table<'_>, folder: &Path) -> Option<Self> {
+    fn decode(top: &Table<'_>, origin: &Origin) -> Option<Self> {
+        let folder = origin.path.parent().unwrap_or(Path::new(""));
         let root = sections::Top::read(top, None);
         let heartbeat_table = top.one("heartbeat");
         let heartbeat = sections::Heartbeat::read(&heartbeat_table, None);
@@ -146,6 +155,8 @@ impl Config {
         let log = sections::Log::read(&top.one("log"), None);
         let ops_table = top.one("ops");
         let ops = sections::Ops::read(&ops_table, None);
+        let admin_table = top.one("admin");
+        let admin = admin::admin(&admin_table, folder);
         let engine = plugins::engine(&top.one("engine"), folder);
         let listeners = listeners(top);
         let plugins = plugins::plugins(top, folder);
@@ -177,6 +188,9 @@ impl Config {
                 format!("the listener {} has this address; operators need one of their own", listener.name),
             );
         }
+        if let Some(admin) = &admin {
+            admin::addresses(&admin_table, admin, &listeners, ops);
+        }
         Some(Self {
             server: ServerConfig {
                 handshake_timeout: node.handshake_timeout,
@@ -195,9 +209,20 @@ impl Config {
             engine: engine?,
             drain: Drain { timeout: drain.timeout, batch: drain.batch.0, interval: drain.interval },
             ops,
+            admin,
             log,
+            origin: origin.clone(),
         })
     }
+}
+
+/// A text as TOML. `file` is what mistakes call it.
+fn document<'t>(text: &'t str, file: &str) -> Result<Document<&'t str>, Mistakes> {
+    Document::parse(text).map_err(|error| {
+        let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
+        let place = Place::in_file(file.into(), before.matches('\n').count() + 1, "");
+        Mistake::new(place, None, format!("not TOML: {}", error.message().replace('\n', ", "))).into()
+    })
 }
 
 /// The listeners, or the one that there is without any.

@@ -45,7 +45,7 @@ pub(crate) struct PluginPlan {
 }
 
 /// The engine to make.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct EnginePlan {
     pub(crate) cache_dir: PathBuf,
     pub(crate) max_instances: u32,

@@ -38,10 +38,15 @@ impl<'a> Reader<'a> {
 
     /// The top level. Notes what it does not know.
     pub(crate) fn top(&'a self, root: &'a dyn TableLike) -> Table<'a> {
-        let section = Section::find("").expect("the top level is in the list of sections");
-        let table = Table { reader: self, section, path: String::new(), items: Some(root), line: 1 };
+        let table = self.root(root);
         table.check_names();
         table
+    }
+
+    /// The top level, whatever else is in it.
+    pub(crate) fn root(&'a self, root: &'a dyn TableLike) -> Table<'a> {
+        let section = Section::find("").expect("the top level is in the list of sections");
+        Table { reader: self, section, path: String::new(), items: Some(root), line: 1 }
     }
 
     fn line(&self, at: Option<Range<usize>>) -> Option<usize> {

@@ -56,6 +56,34 @@ struct Paths {
     name: Option<String>,
 }
 
+// === impl RoutePlan ===
+
+impl RoutePlan {
+    /// Its tenant and name.
+    pub(crate) fn full_name(&self) -> String {
+        format!("{}/{}", self.tenant, self.config.name)
+    }
+
+    /// Whether another says the same, wherever it is written.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        let Self {
+            tenant,
+            config,
+            authenticators,
+            behavior,
+            instances,
+            authenticators_place: _,
+            behavior_place: _,
+            shown_path: _,
+        } = self;
+        *tenant == other.tenant
+            && *config == other.config
+            && *authenticators == other.authenticators
+            && *behavior == other.behavior
+            && *instances == other.instances
+    }
+}
+
 /// The routes. None when one of them is wrong.
 pub(super) fn routes(top: &Table<'_>, around: &Around<'_>) -> Option<Vec<RoutePlan>> {
     let tables = top.many("route");

@@ -12,13 +12,7 @@ use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 /// Every section, in the order of the documentation.
 pub(crate) const SECTIONS: &[Section] = &[
-    Section {
-        name: "",
-        shape: Shape::Once,
-        doc: Top::DOC,
-        keys: &[Top::KEYS],
-        later: &[("admin", "the admin API"), ("cluster", "clustering")],
-    },
+    Section { name: "", shape: Shape::Once, doc: Top::DOC, keys: &[Top::KEYS], later: &[("cluster", "clustering")] },
     Section {
         name: "listener",
         shape: Shape::Many,
@@ -85,6 +79,13 @@ pub(crate) const SECTIONS: &[Section] = &[
         later: &[("close_code", "another close code than 1012")],
     },
     Section { name: "ops", shape: Shape::Once, doc: Ops::DOC, keys: &[Ops::KEYS], later: &[] },
+    Section {
+        name: "admin",
+        shape: Shape::Once,
+        doc: Admin::DOC,
+        keys: &[Admin::KEYS],
+        later: &[("client_ca", "client certificates")],
+    },
     Section { name: "log", shape: Shape::Once, doc: Log::DOC, keys: &[Log::KEYS], later: &[] },
     Section { name: "engine", shape: Shape::Once, doc: Engine::DOC, keys: &[Engine::KEYS], later: &[] },
 ];
@@ -330,6 +331,17 @@ section! {
     Ops {
         /// Its address. Keep it away from the public.
         bind: Option<SocketAddr> => "127.0.0.1:9090";
+    }
+}
+
+section! {
+    /// The admin API, by which operators swap plugins and reload: a listener of its own. Left out, there is none.
+    Admin {
+        /// `unix:` and a path: a socket that only the server's own user can use. Or an address and port, which needs a `token_file`;
+        /// keep it away from the public.
+        bind: Option<Bind> => "unix:/run/socklet/admin.sock";
+        /// A file with the token that requests must show: 16 visible ASCII characters at least. Only its owner may be able to read it.
+        token_file: Option<PathBuf> => "/etc/socklet/token";
     }
 }
 

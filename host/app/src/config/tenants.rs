@@ -9,7 +9,7 @@ use socklet_core::{Quotas, TenantName};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The quotas of tenants.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub(crate) struct TenantPlans {
     of_each: Quotas,
     named: BTreeMap<TenantName, Quotas>,

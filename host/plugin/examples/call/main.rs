@@ -84,7 +84,7 @@ async fn load(plugins: &Plugins, name: &str) -> Plugin {
     };
     let config = PluginConfig {
         name: "measured".parse().unwrap(),
-        source: PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(file),
+        source: PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(file).into(),
         digest: None,
         settings,
         limits: CallLimits::default(),

@@ -9,6 +9,7 @@ use socklet_core::{
 };
 use socklet_plugin::{
     CallLimits, EngineConfig, Grants, InstancePolicy, LoadError, OnSwap, Plugin, PluginConfig, Plugins, RouteInstances,
+    Source,
 };
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -85,10 +86,10 @@ pub(crate) fn tenant() -> Arc<Tenant> {
     Arc::new(Tenant::new("acme".parse().unwrap(), Quotas::default()))
 }
 
-pub(crate) fn config(source: PathBuf) -> PluginConfig {
+pub(crate) fn config(source: impl Into<Source>) -> PluginConfig {
     PluginConfig {
         name: "guest".parse().unwrap(),
-        source,
+        source: source.into(),
         digest: None,
         settings: BTreeMap::new(),
         limits: CallLimits::default(),

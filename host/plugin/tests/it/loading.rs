@@ -78,7 +78,7 @@ async fn another_component_than_the_configured_one_is_refused() {
     let mut right = config(stock("echo"));
     right.digest = Some(inspect(&fs::read(stock("echo")).unwrap()).unwrap().digest);
     host.load(right.clone()).await.unwrap();
-    right.source = stock("chat");
+    right.source = stock("chat").into();
     assert!(matches!(host.load(right).await.unwrap_err(), LoadError::Digest { .. }));
 }
 

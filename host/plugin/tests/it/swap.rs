@@ -1,9 +1,11 @@
 //! New versions take over while connections stay, and give way when they fail. The time is stopped: what waits is done at once.
 
 use crate::harness::{Client, Expect, Host, Net, Route, config, guest, request, tenant};
+use bytes::Bytes;
 use socklet_core::{Cause, Upgraded, Verdict};
 use socklet_plugin::{
-    InstancePolicy, LoadError, NothingBefore, OnSwap, Plugin, PluginConfig, RouteInstances, Swapped, VersionRole,
+    InstancePolicy, LoadError, NothingBefore, OnSwap, Plugin, PluginConfig, RouteInstances, Source, Swapped,
+    VersionRole,
 };
 use std::{sync::Arc, time::Duration};
 use tokio::{runtime::Handle, time::sleep};
@@ -71,7 +73,7 @@ fn dying(name: &str, dies: &str) -> PluginConfig {
 }
 
 fn plain(name: &str) -> PluginConfig {
-    PluginConfig { source: guest("versioned_plain"), ..version(name) }
+    PluginConfig { source: guest("versioned_plain").into(), ..version(name) }
 }
 
 async fn proves_itself(client: &mut Client) {
@@ -145,6 +147,31 @@ async fn a_version_that_does_not_load_is_refused() {
     fixture.swaps("refused", 4).await;
     assert_eq!(client.ask("a").await, "one 1");
     assert_eq!(fixture.greets().await, "one");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_component_may_come_as_bytes() {
+    let fixture = Fixture::of(InstancePolicy::Connection).await;
+    let mut client = fixture.route.connect("").await;
+    let bytes = |name: &str| Source::Bytes(std::fs::read(guest(name)).unwrap().into());
+    let same = PluginConfig { source: bytes("versioned"), ..version("one") };
+    assert_eq!(fixture.plugin.swap(same).await.unwrap(), Swapped::Unchanged);
+    fixture.swap(PluginConfig { source: bytes("versioned"), ..version("two") }).await;
+    fixture.moved(1).await;
+    assert_eq!(client.ask("a").await, "two 1");
+    let none = PluginConfig { source: Source::Bytes(Bytes::from_static(b"not a component")), ..version("three") };
+    assert!(matches!(fixture.plugin.swap(none).await, Err(LoadError::NotAComponent(_))));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_loaded_does_not_serve_until_it_is_installed() {
+    let fixture = Fixture::of(InstancePolicy::Connection).await;
+    drop(fixture.plugin.load_next(version("never")).await.unwrap());
+    let next = fixture.plugin.load_next(version("two")).await.unwrap();
+    assert_eq!(fixture.greets().await, "one");
+    assert_eq!(fixture.roles(), [(1, VersionRole::Current)]);
+    assert!(matches!(next.install(), Swapped::To(status) if status.version == 2));
+    assert_eq!(fixture.greets().await, "two");
 }
 
 #[tokio::test(start_paused = true)]

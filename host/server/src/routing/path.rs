@@ -124,6 +124,15 @@ impl PathPattern {
     }
 }
 
+impl PartialEq for PathPattern {
+    /// Whether both were written alike.
+    fn eq(&self, other: &Self) -> bool {
+        self.source == other.source && std::mem::discriminant(&self.shape) == std::mem::discriminant(&other.shape)
+    }
+}
+
+impl Eq for PathPattern {}
+
 impl fmt::Display for PathPattern {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.shape {

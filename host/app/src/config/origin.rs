@@ -1,0 +1,49 @@
+//! Where a configuration came from, so that it can be read again.
+
+use super::{Config, ConfigError, Environment, Mistakes};
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+};
+
+/// A file or a text, and the variables over it.
+#[derive(Clone)]
+pub(crate) struct Origin {
+    pub(super) path: PathBuf,
+    /// None: it is in the file.
+    text: Option<String>,
+    pub(super) environment: Environment,
+}
+
+// === impl Origin ===
+
+impl Origin {
+    pub(super) fn of_file(path: &Path, environment: Environment) -> Self {
+        Self { path: path.to_owned(), text: None, environment }
+    }
+
+    /// Reads the configuration as it is now.
+    pub(super) fn read(&self) -> Result<Config, ConfigError> {
+        match &self.text {
+            Some(text) => Ok(Config::read(text, self.clone())?),
+            None => Ok(Config::read(&text(&self.path)?, self.clone())?),
+        }
+    }
+
+    /// The configuration in a text. Paths in it start from the folder of `path`.
+    pub(super) fn read_text(text: &str, path: &Path, environment: Environment) -> Result<Config, Mistakes> {
+        Config::read(text, Self { path: path.to_owned(), text: Some(text.to_owned()), environment })
+    }
+}
+
+impl fmt::Debug for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // The text carries secrets.
+        f.debug_struct("Origin").field("path", &self.path).finish_non_exhaustive()
+    }
+}
+
+/// What is in a file.
+pub(super) fn text(path: &Path) -> Result<String, ConfigError> {
+    std::fs::read_to_string(path).map_err(|source| ConfigError::Read { path: path.to_owned(), source })
+}

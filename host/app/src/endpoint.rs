@@ -1,0 +1,240 @@
+//! A listener of plain HTTP for operators: one request on a connection, a few at a time, each with a deadline.
+
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body_util::Full;
+use hyper::{body::Incoming, server::conn::http1, service::service_fn};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use socket2::{Domain, SockAddr, Type};
+use socklet_server::Bind;
+use std::{
+    convert::Infallible,
+    fmt, fs,
+    future::Future,
+    io,
+    net::SocketAddr,
+    os::unix::fs::{FileTypeExt, PermissionsExt},
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::{TcpListener, UnixListener},
+    sync::Semaphore,
+};
+use tokio_util::task::AbortOnDropHandle;
+use tracing::{Instrument, Span, debug, warn};
+
+/// How long a request's head may take.
+const HEAD: Duration = Duration::from_secs(5);
+/// Connections that the kernel keeps for us to accept.
+const BACKLOG: i32 = 128;
+/// A UNIX socket is for the user of this process alone.
+const MODE: u32 = 0o600;
+
+/// What is answered, and what is not waited for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Terms {
+    /// Requests that are answered at a time.
+    pub(crate) connections: usize,
+    /// How long a request and its answer may take.
+    pub(crate) request: Duration,
+}
+
+/// Who answers requests.
+pub(crate) trait Answers: Clone + Send + Sync + 'static {
+    /// Answers one. Dropped when the client goes away, or at the deadline.
+    fn answer(&self, peer: Peer, request: Request<Incoming>) -> impl Future<Output = Response<Full<Bytes>>> + Send;
+}
+
+/// Who asks.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Peer {
+    Tcp(SocketAddr),
+    /// The user of the process at the other end of a UNIX socket; none where the system does not tell.
+    Unix(Option<u32>),
+}
+
+/// A bound socket that nobody accepts from yet.
+#[derive(Debug)]
+pub(crate) struct Socket {
+    local: Bind,
+    listening: Listening,
+}
+
+/// A running listener. Dropping it stops it.
+#[derive(Debug)]
+pub(crate) struct Endpoint {
+    local: Bind,
+    _task: AbortOnDropHandle<()>,
+}
+
+#[derive(Debug)]
+enum Listening {
+    Tcp(TcpListener),
+    Unix { listener: UnixListener, _file: SocketFile },
+}
+
+/// Removes a UNIX socket's file when its listener goes.
+#[derive(Debug)]
+struct SocketFile(PathBuf);
+
+trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
+
+// === impl Socket ===
+
+impl Socket {
+    /// Binds a socket. A UNIX socket that nobody listens on any more is replaced.
+    pub(crate) fn bind(bind: &Bind) -> io::Result<Self> {
+        match bind {
+            Bind::Tcp(address) => Ok(Self::bind_tcp(*address)?.0),
+            Bind::Unix(path) => Ok(Self { local: bind.clone(), listening: unix(path)? }),
+        }
+    }
+
+    /// Binds an address. Also says which, with the port that the system chose for port 0.
+    pub(crate) fn bind_tcp(address: SocketAddr) -> io::Result<(Self, SocketAddr)> {
+        let listener = std::net::TcpListener::bind(address)?;
+        listener.set_nonblocking(true)?;
+        let local = listener.local_addr()?;
+        Ok((Self { local: Bind::Tcp(local), listening: Listening::Tcp(TcpListener::from_std(listener)?) }, local))
+    }
+
+    /// Where it is, with the port that the system chose for port 0.
+    pub(crate) fn local(&self) -> &Bind {
+        &self.local
+    }
+
+    /// Answers requests from now on.
+    pub(crate) fn serve(self, terms: Terms, answers: impl Answers, span: Span) -> Endpoint {
+        let task = tokio::spawn(accept(self.listening, terms, answers).instrument(span));
+        Endpoint { local: self.local, _task: AbortOnDropHandle::new(task) }
+    }
+}
+
+/// Binds a UNIX socket that only this user can ever connect to.
+fn unix(path: &Path) -> io::Result<Listening> {
+    if let Ok(metadata) = path.symlink_metadata() {
+        let abandoned = metadata.file_type().is_socket() && std::os::unix::net::UnixStream::connect(path).is_err();
+        if abandoned {
+            fs::remove_file(path)?;
+        }
+    }
+    let socket = socket2::Socket::new(Domain::UNIX, Type::STREAM, None)?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&SockAddr::unix(path)?)?;
+    let file = SocketFile(path.to_owned());
+    // Nobody can connect before it listens.
+    fs::set_permissions(path, fs::Permissions::from_mode(MODE))?;
+    socket.listen(BACKLOG)?;
+    Ok(Listening::Unix { listener: UnixListener::from_std(socket.into())?, _file: file })
+}
+
+impl Drop for SocketFile {
+    fn drop(&mut self) {
+        let _ = fs::remove_file(&self.0); // already gone is fine
+    }
+}
+
+// === impl Endpoint ===
+
+impl Endpoint {
+    /// Where it is, with the port that the system chose for port 0.
+    pub(crate) fn local(&self) -> &Bind {
+        &self.local
+    }
+}
+
+// === impl Listening ===
+
+impl Listening {
+    async fn accept(&self) -> io::Result<(Box<dyn Stream>, Peer)> {
+        match self {
+            Self::Tcp(listener) => {
+                let (stream, address) = listener.accept().await?;
+                Ok((Box::new(stream), Peer::Tcp(address)))
+            }
+            Self::Unix { listener, .. } => {
+                let (stream, _) = listener.accept().await?;
+                let user = stream.peer_cred().ok().map(|credentials| credentials.uid());
+                Ok((Box::new(stream), Peer::Unix(user)))
+            }
+        }
+    }
+}
+
+// === impl Peer ===
+
+impl fmt::Display for Peer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp(address) => write!(f, "{address}"),
+            Self::Unix(Some(user)) => write!(f, "user {user}"),
+            Self::Unix(None) => f.write_str("a local user"),
+        }
+    }
+}
+
+async fn accept(listening: Listening, terms: Terms, answers: impl Answers) {
+    let slots = Arc::new(Semaphore::new(terms.connections));
+    loop {
+        let slot = slots.clone().acquire_owned().await.expect("nobody closes the slots");
+        match listening.accept().await {
+            Ok((stream, peer)) => {
+                let serve = serve(stream, peer, terms, answers.clone());
+                tokio::spawn(
+                    async move {
+                        serve.await;
+                        drop(slot);
+                    }
+                    .in_current_span(),
+                );
+            }
+            Err(error) => {
+                // Out of descriptors, most of the time: come back when some may be free.
+                warn!(%error, "failed to accept");
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+        }
+    }
+}
+
+async fn serve(stream: Box<dyn Stream>, peer: Peer, terms: Terms, answers: impl Answers) {
+    let answer = move |request: Request<Incoming>| {
+        let answers = answers.clone();
+        async move { Ok::<_, Infallible>(answers.answer(peer, request).await) }
+    };
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD)
+        .keep_alive(false)
+        .serve_connection(TokioIo::new(stream), service_fn(answer));
+    match tokio::time::timeout(terms.request, connection).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => debug!(%error, "request failed"),
+        Err(_) => debug!("request timed out"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_unix_socket_is_private_and_an_abandoned_one_is_replaced() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("s");
+        drop(std::os::unix::net::UnixListener::bind(&path).unwrap());
+        let bind = Bind::Unix(path.clone());
+        let live = Socket::bind(&bind).unwrap();
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, MODE);
+        assert_eq!(Socket::bind(&bind).unwrap_err().kind(), io::ErrorKind::AddrInUse);
+        drop(live);
+        assert!(!path.exists());
+        fs::write(&path, "a file of somebody").unwrap();
+        assert!(Socket::bind(&bind).is_err() && path.exists());
+    }
+}
