@@ -6,6 +6,7 @@ use crate::{
     control::{Control, ReloadError},
     endpoint::{Endpoint, Socket},
     ops::{Health, Ops},
+    usage::Export,
 };
 use socklet_core::{ListenerName, PluginName};
 use socklet_plugin::Plugins;
@@ -26,6 +27,7 @@ pub struct App {
     pub(crate) ops: Option<Ops>,
     pub(crate) admin: Option<(Socket, Admin)>,
     pub(crate) control: Control,
+    pub(crate) usage: Option<Export>,
     pub(crate) health: Health,
     pub(crate) drain: Drain,
 }
@@ -40,6 +42,7 @@ pub struct Running {
     ops: Option<Ops>,
     admin: Option<Endpoint>,
     control: Control,
+    usage: Option<Export>,
     health: Health,
     drain: Drain,
 }
@@ -96,6 +99,7 @@ impl App {
             ops: self.ops,
             admin,
             control: self.control,
+            usage: self.usage,
             health: self.health,
             drain: self.drain,
         }
@@ -147,6 +151,9 @@ impl Running {
         self.health.draining();
         info!(connections = self.server.connections(), timeout = ?self.drain.timeout, "draining");
         let report = self.server.drain(self.drain.clone()).await;
+        if let Some(usage) = self.usage {
+            usage.finish().await;
+        }
         info!(closed = report.closed, forced = report.forced, "drained");
         report
     }

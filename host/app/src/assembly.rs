@@ -7,6 +7,7 @@ use crate::{
     control::{Control, Reloads},
     endpoint::Socket,
     ops::{Health, Ops},
+    usage::{Export, TenantSeries},
 };
 use futures_util::future::join_all;
 use prometheus_client::{metrics::info::Info, registry::Registry};
@@ -16,7 +17,7 @@ use socklet_plugin::{
     Plugins,
 };
 use socklet_server::{Bind, BindError, Metrics, Route, RouteConflict, RouteConnections, Routes, Server, Workers};
-use std::{collections::HashMap, io, net::SocketAddr, num::NonZeroUsize, sync::Arc};
+use std::{collections::HashMap, io, net::SocketAddr, num::NonZeroUsize, path::PathBuf, sync::Arc};
 use tracing::info;
 
 /// Why a server cannot be built.
@@ -47,6 +48,14 @@ pub enum BuildError {
     Admin {
         /// The address.
         address: Bind,
+        /// Why.
+        source: io::Error,
+    },
+    /// The folder of the usage export cannot be used.
+    #[error("failed to use the folder of the usage export {}: {source}", folder.display())]
+    Usage {
+        /// The folder.
+        folder: PathBuf,
         /// Why.
         source: io::Error,
     },
@@ -91,12 +100,18 @@ impl Config {
             listeners.push((listener.name.clone(), server.bind(listener).await?));
         }
         let routes = self.routes.iter().map(Served::of).collect();
-        let drain = self.drain.clone();
+        let (drain, usage) = (self.drain.clone(), self.usage.clone());
         let control = Control::new(plugins.into_values(), self, reloads);
         control.register(&mut registry);
-        health.set_registry(registry);
+        let usage = usage
+            .map(|plan| {
+                let failed = |source| BuildError::Usage { folder: plan.folder.clone(), source };
+                Export::start(&plan, engine.clone(), &mut registry).map_err(failed)
+            })
+            .transpose()?;
+        health.set_registries(registry, tenant_registry(&engine));
         let admin = admin.map(|(socket, token)| (socket, Admin::new(control.clone(), token)));
-        Ok(App { server, engine, workers, listeners, routes, ops, admin, control, health, drain })
+        Ok(App { server, engine, workers, listeners, routes, ops, admin, control, usage, health, drain })
     }
 
     /// Loads every plugin and throws it away again: what [`Config::build`] would complain about, without a socket.
@@ -127,6 +142,13 @@ fn registry(health: &Health) -> Registry {
     let version = Info::new(vec![("version", env!("CARGO_PKG_VERSION"))]);
     registry.register("build", "The version of the server", version);
     registry.register("draining", "Whether the server is draining", health.draining_gauge());
+    registry
+}
+
+/// What tenants use.
+fn tenant_registry(engine: &Plugins) -> Registry {
+    let mut registry = Registry::with_prefix("socklet");
+    registry.register_collector(Box::new(TenantSeries(engine.clone())));
     registry
 }
 

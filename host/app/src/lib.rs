@@ -22,6 +22,7 @@ mod endpoint;
 mod logs;
 mod ops;
 mod token;
+mod usage;
 
 pub use app::{App, Running};
 pub use assembly::BuildError;

@@ -1,4 +1,4 @@
-//! The operators' listener: `/healthz`, `/readyz` and `/metrics`, apart from everything that clients reach.
+//! The operators' listener: `/healthz`, `/readyz`, `/metrics` and `/metrics/tenants`, apart from everything that clients reach.
 
 use crate::endpoint::{Answers, Endpoint, Peer, Socket, Terms};
 use bytes::Bytes;
@@ -30,6 +30,8 @@ struct State {
     draining: Gauge,
     /// Everything that is measured; none while the server is being assembled.
     registry: OnceLock<Registry>,
+    /// The same of tenants.
+    tenants: OnceLock<Registry>,
 }
 
 /// A running listener. Dropping it stops it.
@@ -47,10 +49,11 @@ impl Health {
         self.0.draining.clone()
     }
 
-    /// Gives the metrics to whoever asks from now on.
-    pub(crate) fn set_registry(&self, registry: Registry) {
+    /// Gives the metrics of the server and of its tenants to whoever asks from now on.
+    pub(crate) fn set_registries(&self, registry: Registry, tenants: Registry) {
         // A server is assembled once.
         let _ = self.0.registry.set(registry);
+        let _ = self.0.tenants.set(tenants);
     }
 
     /// Everything is assembled and serves.
@@ -75,23 +78,10 @@ impl Health {
             "/readyz" if self.0.ready.load(Ordering::Acquire) => text(StatusCode::OK, "ready\n"),
             "/readyz" if self.0.draining.get() == 1 => text(StatusCode::SERVICE_UNAVAILABLE, "draining\n"),
             "/readyz" => text(StatusCode::SERVICE_UNAVAILABLE, "starting\n"),
-            "/metrics" => self.metrics(),
+            "/metrics" => metrics(&self.0.registry),
+            "/metrics/tenants" => metrics(&self.0.tenants),
             _ => text(StatusCode::NOT_FOUND, "nothing here\n"),
         }
-    }
-
-    fn metrics(&self) -> Response<Full<Bytes>> {
-        let Some(registry) = self.0.registry.get() else {
-            return text(StatusCode::SERVICE_UNAVAILABLE, "starting\n");
-        };
-        let mut body = String::new();
-        if prometheus_client::encoding::text::encode(&mut body, registry).is_err() {
-            return text(StatusCode::INTERNAL_SERVER_ERROR, "failed to encode the metrics\n");
-        }
-        let mut response = Response::new(Full::from(body));
-        let openmetrics = HeaderValue::from_static("application/openmetrics-text; version=1.0.0; charset=utf-8");
-        response.headers_mut().insert(header::CONTENT_TYPE, openmetrics);
-        response
     }
 }
 
@@ -114,6 +104,20 @@ impl Answers for Health {
     fn answer(&self, _: Peer, request: Request<Incoming>) -> impl Future<Output = Response<Full<Bytes>>> + Send {
         ready(Self::answer(self, request.method(), request.uri().path()))
     }
+}
+
+fn metrics(registry: &OnceLock<Registry>) -> Response<Full<Bytes>> {
+    let Some(registry) = registry.get() else {
+        return text(StatusCode::SERVICE_UNAVAILABLE, "starting\n");
+    };
+    let mut body = String::new();
+    if prometheus_client::encoding::text::encode(&mut body, registry).is_err() {
+        return text(StatusCode::INTERNAL_SERVER_ERROR, "failed to encode the metrics\n");
+    }
+    let mut response = Response::new(Full::from(body));
+    let openmetrics = HeaderValue::from_static("application/openmetrics-text; version=1.0.0; charset=utf-8");
+    response.headers_mut().insert(header::CONTENT_TYPE, openmetrics);
+    response
 }
 
 fn text(status: StatusCode, body: &'static str) -> Response<Full<Bytes>> {
@@ -146,7 +150,7 @@ mod tests {
         assert_eq!(get(&health, "/metrics").await.0, 503);
         let mut registry = Registry::with_prefix("socklet");
         registry.register("draining", "Whether", health.draining_gauge());
-        health.set_registry(registry);
+        health.set_registries(registry, Registry::default());
         health.ready();
         assert_eq!(get(&health, "/readyz").await, (200, "ready\n".to_owned()));
         assert!(get(&health, "/metrics").await.1.contains("socklet_draining 0\n"));

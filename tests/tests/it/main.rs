@@ -26,3 +26,4 @@ mod reload;
 mod routes;
 mod sandbox;
 mod smoke;
+mod usage;

@@ -10,7 +10,8 @@ impl Config {
     /// What another configuration has that a running server of this one cannot take over, for people.
     pub(crate) fn needs_restart(&self, new: &Self) -> Vec<String> {
         // Every part is named, so that one that is new is not forgotten here.
-        let Self { server, listeners, tenants, routes, plugins, engine, drain, ops, admin, log, origin: _ } = self;
+        let Self { server, listeners, tenants, routes, plugins, engine, drain, ops, admin, usage, log, origin: _ } =
+            self;
         let mut changes = Vec::new();
         // The rest of it is a section of its own; what is masked belongs to the log.
         let limits = ServerConfig { workers: new.server.workers, mask: new.server.mask.clone(), ..server.clone() };
@@ -22,6 +23,7 @@ impl Config {
             ("[drain]", *drain == new.drain),
             ("[ops]", *ops == new.ops),
             ("[admin]", *admin == new.admin),
+            ("[usage]", *usage == new.usage),
             ("[log]", *log == new.log),
         ] {
             if !same {

@@ -30,6 +30,7 @@ pub(crate) use sections::Log;
 pub(crate) use tenants::TenantPlans;
 pub(crate) use words::Format;
 
+use crate::usage::UsagePlan;
 use environment::Environment;
 use origin::Origin;
 use reader::{Reader, Table};
@@ -37,7 +38,9 @@ use socklet_server::{Bind, Drain, ListenerConfig, Mask, ServerConfig};
 use std::{
     ffi::OsString,
     net::SocketAddr,
+    ops::RangeInclusive,
     path::{Path, PathBuf},
+    time::Duration,
 };
 use toml_edit::Document;
 
@@ -53,6 +56,7 @@ pub struct Config {
     pub(crate) drain: Drain,
     pub(crate) ops: Option<SocketAddr>,
     pub(crate) admin: Option<AdminPlan>,
+    pub(crate) usage: Option<UsagePlan>,
     pub(crate) log: Log,
     origin: Origin,
 }
@@ -72,6 +76,9 @@ pub enum ConfigError {
     #[error(transparent)]
     Mistakes(#[from] Mistakes),
 }
+
+/// How often usage may be exported.
+const INTERVALS: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(24 * 3600);
 
 /// HTTP is read into a buffer of this size at least.
 const MIN_HEADER_BYTES: usize = 8 * 1024;
@@ -155,6 +162,7 @@ impl Config {
         let log = sections::Log::read(&top.one("log"), None);
         let ops_table = top.one("ops");
         let ops = sections::Ops::read(&ops_table, None);
+        let usage = usage(&top.one("usage"), folder);
         let admin_table = top.one("admin");
         let admin = admin::admin(&admin_table, folder);
         let engine = plugins::engine(&top.one("engine"), folder);
@@ -210,6 +218,7 @@ impl Config {
             drain: Drain { timeout: drain.timeout, batch: drain.batch.0, interval: drain.interval },
             ops,
             admin,
+            usage,
             log,
             origin: origin.clone(),
         })
@@ -223,6 +232,23 @@ fn document<'t>(text: &'t str, file: &str) -> Result<Document<&'t str>, Mistakes
         let place = Place::in_file(file.into(), before.matches('\n').count() + 1, "");
         Mistake::new(place, None, format!("not TOML: {}", error.message().replace('\n', ", "))).into()
     })
+}
+
+/// The usage export, where there is a folder for it.
+fn usage(table: &Table<'_>, folder: &Path) -> Option<UsagePlan> {
+    let section = sections::Usage::read(table, None)?;
+    if !INTERVALS.contains(&section.interval) {
+        table.wrong("interval", "expected a time from \"1s\" to \"1d\"");
+    }
+    match section.folder {
+        Some(path) => Some(UsagePlan { folder: folder.join(path), interval: section.interval }),
+        None => {
+            if table.has("interval") && !table.has("folder") {
+                table.wrong("interval", "there is nothing to write: name a folder, too");
+            }
+            None
+        }
+    }
 }
 
 /// The listeners, or the one that there is without any.

@@ -86,6 +86,7 @@ pub(crate) const SECTIONS: &[Section] = &[
         keys: &[Admin::KEYS],
         later: &[("client_ca", "client certificates")],
     },
+    Section { name: "usage", shape: Shape::Once, doc: Usage::DOC, keys: &[Usage::KEYS], later: &[] },
     Section { name: "log", shape: Shape::Once, doc: Log::DOC, keys: &[Log::KEYS], later: &[] },
     Section { name: "engine", shape: Shape::Once, doc: Engine::DOC, keys: &[Engine::KEYS], later: &[] },
 ];
@@ -342,6 +343,16 @@ section! {
         bind: Option<Bind> => "unix:/run/socklet/admin.sock";
         /// A file with the token that requests must show: 16 visible ASCII characters at least. Only its owner may be able to read it.
         token_file: Option<PathBuf> => "/etc/socklet/token";
+    }
+}
+
+section! {
+    /// The usage export: files of JSON lines with what each tenant, route and version of a plugin has used. Left out, there is none.
+    Usage {
+        /// The folder. Whoever bills takes the files that end in `.jsonl`, and removes them.
+        folder: Option<PathBuf> => "/var/lib/socklet/usage";
+        /// How often a file is written: 1s to 1d.
+        interval: Duration = "1m";
     }
 }
 
