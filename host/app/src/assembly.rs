@@ -288,9 +288,10 @@ mod tests {
         Reloads::register(&mut registry);
         Metrics::register(&mut registry);
         let config = EngineConfig { max_instances: 4, guest_threads: 1, ..EngineConfig::new(cache.path().join("c")) };
-        Plugins::new(config, &mut registry).unwrap();
+        let engine = Plugins::new(config, &mut registry).unwrap();
         let mut text = String::new();
         prometheus_client::encoding::text::encode(&mut text, &registry).unwrap();
+        prometheus_client::encoding::text::encode(&mut text, &tenant_registry(&engine)).unwrap();
         let names: Vec<_> = text.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next()).collect();
         assert!(names.len() > 4, "{text}");
         for name in names {

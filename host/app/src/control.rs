@@ -15,7 +15,7 @@ use prometheus_client::{
 use serde::Serialize;
 use socklet_core::PluginName;
 use socklet_plugin::{
-    Kind, LoadError, NothingBefore, Plugin, PluginConfig, Source, Swapped, VersionRole, VersionStatus,
+    InstanceStatus, Kind, LoadError, NothingBefore, Plugin, PluginConfig, Source, Swapped, VersionRole, VersionStatus,
 };
 use std::{collections::BTreeMap, fmt, sync::Arc};
 use tokio::sync::Mutex;
@@ -53,6 +53,13 @@ pub(crate) struct Change {
     pub(crate) changed: bool,
     /// The version that new connections get.
     pub(crate) version: VersionStatus,
+}
+
+/// A connection, as operators see it.
+#[derive(Debug, Serialize)]
+pub(crate) struct ConnectionStatus {
+    pub(crate) id: u64,
+    pub(crate) instance: InstanceStatus,
 }
 
 /// Why a plugin was not changed.
@@ -111,6 +118,12 @@ impl Control {
     /// One plugin.
     pub(crate) fn plugin(&self, name: &str) -> Result<PluginStatus, ChangeError> {
         self.find(name).map(PluginStatus::of)
+    }
+
+    /// A connection that a plugin serves.
+    pub(crate) fn connection(&self, id: u64) -> Option<ConnectionStatus> {
+        let instance = self.0.plugins.values().find_map(|plugin| plugin.instance_of(id.into()))?;
+        Some(ConnectionStatus { id, instance })
     }
 
     /// Has another component take over from the one that a plugin is. The rest of its configuration stays as it is.

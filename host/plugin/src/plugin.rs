@@ -12,6 +12,7 @@ use crate::{
     guests::Guests,
     load::{Tools, prepare},
     loaded::{Common, Loaded},
+    look::InstanceStatus,
     meter::Place,
     metrics::Metrics,
     serving::{PluginBehavior, Serving},
@@ -20,7 +21,7 @@ use crate::{
     usage::UsageRow,
 };
 use prometheus_client::registry::Registry;
-use socklet_core::{Authenticator, Behavior, Connections, PluginName, Quotas, RouteName, Tenant};
+use socklet_core::{Authenticator, Behavior, ConnectionId, Connections, PluginName, Quotas, RouteName, Tenant};
 use std::{fmt, sync::Arc};
 use tokio::sync::{OwnedMutexGuard, Semaphore};
 use tokio_util::sync::CancellationToken;
@@ -232,6 +233,11 @@ impl Plugin {
     /// When there is none.
     pub fn roll_back(&self) -> Result<VersionStatus, NothingBefore> {
         self.line.roll_back().map(|loaded| swap::status(&loaded))
+    }
+
+    /// The instance that serves a connection, where this plugin does.
+    pub fn instance_of(&self, connection: ConnectionId) -> Option<InstanceStatus> {
+        self.line.instance_of(connection)
     }
 
     /// The versions that are in use or can be brought back, the newest first.

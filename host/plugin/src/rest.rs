@@ -2,7 +2,7 @@
 
 use crate::state::Scope;
 use socklet_core::Taken;
-use std::{sync::Arc, time::Duration};
+use std::{fmt, sync::Arc, time::Duration};
 use tokio::time::Instant;
 
 /// An instance that could not be put to sleep is left alone for so long at most.
@@ -65,6 +65,7 @@ pub(crate) enum Awake {
 pub(crate) struct Insomnia {
     until: Instant,
     wait: Duration,
+    why: Awake,
 }
 
 struct Counted {
@@ -120,13 +121,18 @@ impl Worn {
 
 impl Insomnia {
     /// After an attempt that failed; `first` is the wait after the first one.
-    pub(crate) fn after(last: Option<&Self>, now: Instant, first: Duration) -> Self {
+    pub(crate) fn after(last: Option<&Self>, now: Instant, first: Duration, why: Awake) -> Self {
         let wait = last.map_or(first, |last| (last.wait * 2).min(INSOMNIA_MAX)).max(Duration::from_secs(1));
-        Self { until: now + wait, wait }
+        Self { until: now + wait, wait, why }
     }
 
     pub(crate) fn until(&self) -> Instant {
         self.until
+    }
+
+    /// Why the last attempt failed.
+    pub(crate) fn why(&self) -> &Awake {
+        &self.why
     }
 }
 
@@ -143,6 +149,16 @@ impl Awake {
     }
 }
 
+impl fmt::Display for Awake {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Refused(why) => write!(f, "its plugin cannot save: {why}"),
+            Self::TooLarge(bytes) => write!(f, "what it would save has {bytes} bytes, more than saved_state_max"),
+            Self::OverQuota(bytes) => write!(f, "its tenant has no room for the {bytes} bytes that it would save"),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -151,12 +167,12 @@ mod tests {
     fn who_cannot_sleep_is_asked_less_and_less() {
         let now = Instant::now();
         let first = Duration::from_secs(10);
-        let mut insomnia = Insomnia::after(None, now, first);
+        let mut insomnia = Insomnia::after(None, now, first, Awake::TooLarge(1));
         assert_eq!(insomnia.until(), now + first);
-        insomnia = Insomnia::after(Some(&insomnia), now, first);
+        insomnia = Insomnia::after(Some(&insomnia), now, first, Awake::TooLarge(1));
         assert_eq!(insomnia.until(), now + 2 * first);
         for _ in 0..20 {
-            insomnia = Insomnia::after(Some(&insomnia), now, first);
+            insomnia = Insomnia::after(Some(&insomnia), now, first, Awake::TooLarge(1));
         }
         assert_eq!(insomnia.until(), now + INSOMNIA_MAX);
     }

@@ -35,6 +35,10 @@ impl Roster {
         }
     }
 
+    pub(crate) fn find(&self, connection: ConnectionId) -> Option<Arc<Cell>> {
+        self.sessions().get(&connection)?.upgrade()
+    }
+
     fn all(&self) -> Vec<(ConnectionId, Weak<Cell>)> {
         self.sessions().iter().map(|(connection, cell)| (*connection, cell.clone())).collect()
     }

@@ -10,6 +10,7 @@ use crate::{
     instance::BehaviorInstance,
     keeper,
     loaded::Loaded,
+    look::InstanceStatus,
     metrics::Hook,
     policy::{InstancePolicy, Key},
     roster::{self, Roster},
@@ -18,8 +19,8 @@ use crate::{
     version::Version,
 };
 use socklet_core::{
-    Acceptance, Behavior, BoxFuture, CallError, Connections, Principal, Response, RouteName, Tenant, UpgradeRequest,
-    Upgraded,
+    Acceptance, Behavior, BoxFuture, CallError, ConnectionId, Connections, Principal, Response, RouteName, Tenant,
+    UpgradeRequest, Upgraded,
 };
 use std::{
     fmt,
@@ -286,6 +287,10 @@ impl Follower for Serving {
         self.breaker.reset();
         let guests = self.guests.clone();
         guests.keep(roster::move_all(self, version, before));
+    }
+
+    fn instance_of(&self, connection: ConnectionId) -> Option<InstanceStatus> {
+        self.roster.find(connection).map(|cell| cell.status())
     }
 }
 

@@ -1,6 +1,7 @@
 //! The versions of a plugin: a new one takes over while connections stay, and gives way again when it fails.
 
-use crate::{contract::Kind, loaded::Loaded};
+use crate::{contract::Kind, loaded::Loaded, look::InstanceStatus};
+use socklet_core::ConnectionId;
 use std::{
     fmt,
     sync::{Arc, Mutex, MutexGuard, Weak},
@@ -14,6 +15,11 @@ const REMEMBERED: usize = 64;
 pub(crate) trait Follower: Send + Sync {
     /// Takes the version for everything that begins from now on. Does not wait.
     fn follow(self: Arc<Self>, loaded: &Arc<Loaded>);
+
+    /// The instance that serves a connection, if it is here.
+    fn instance_of(&self, _connection: ConnectionId) -> Option<InstanceStatus> {
+        None
+    }
 }
 
 /// The versions of one plugin, one after the other.
@@ -157,6 +163,12 @@ impl Line {
         versions.sort_by_key(|version| std::cmp::Reverse(version.version));
         versions.retain(|version| version.role != VersionRole::Old || version.live + version.hibernated > 0);
         versions
+    }
+
+    /// The instance that serves a connection, on whichever route.
+    pub(crate) fn instance_of(&self, connection: ConnectionId) -> Option<InstanceStatus> {
+        let followers: Vec<_> = self.state().followers.iter().filter_map(Weak::upgrade).collect();
+        followers.iter().find_map(|follower| follower.instance_of(connection))
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

@@ -261,3 +261,19 @@ async fn commands_say_where_they_looked() {
         assert_eq!(socklet(arguments).await.0, 2, "{arguments:?}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_connection_is_shown_with_why_its_instance_is_awake() {
+    let server = with_socket().await;
+    let observer = server.observe("/").await;
+    let _client = server.open("/").await;
+    let id = observer.birth().await.to_string();
+    let (code, shown, complaint) = server.command(&["conn", "show", &id]).await;
+    assert_eq!(code, 0, "{complaint}");
+    assert!(shown.contains("plugin    main, version 1\ninstance  live\nawake     it was called"), "{shown}");
+    let (code, shown, _) = server.command(&["conn", "show", &id, "--json"]).await;
+    let shown: Value = serde_json::from_str(&shown).unwrap();
+    assert_eq!((code, &shown["instance"]["state"]), (0, &json!("live")));
+    let (code, _, complaint) = server.command(&["conn", "show", "1"]).await;
+    assert!(code == 1 && complaint.contains("there is no connection 1"), "{code} {complaint}");
+}

@@ -71,6 +71,11 @@ impl Admin {
                 let audit = Audit::new(peer, "rollback", Some(name));
                 json_answer(&audit.note(self.control.roll_back(name).map_err(Problem::from))?)
             }
+            ["v1", "connections", id] => {
+                read(head)?;
+                let found = id.parse().ok().and_then(|id: u64| self.control.connection(id));
+                json_answer(&found.ok_or_else(|| Problem::NoSuchConnection(id.to_owned()))?)
+            }
             ["v1", "reload"] => {
                 write(head)?;
                 let audit = Audit::new(peer, "reload", None);

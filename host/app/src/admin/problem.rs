@@ -21,6 +21,8 @@ pub(super) enum Problem {
     WrongToken,
     #[error("there is nothing at this path")]
     NoSuchPath,
+    #[error("there is no connection {0}")]
+    NoSuchConnection(String),
     #[error("use {0}")]
     Method(&'static str),
     #[error("the body is too large, at most {0} bytes are read")]
@@ -43,7 +45,9 @@ impl Problem {
     fn status(&self) -> StatusCode {
         match self {
             Self::NoToken | Self::WrongToken => StatusCode::UNAUTHORIZED,
-            Self::NoSuchPath | Self::Change(ChangeError::Unknown(_)) => StatusCode::NOT_FOUND,
+            Self::NoSuchPath | Self::NoSuchConnection(_) | Self::Change(ChangeError::Unknown(_)) => {
+                StatusCode::NOT_FOUND
+            }
             Self::Method(_) => StatusCode::METHOD_NOT_ALLOWED,
             Self::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::TooSlow => StatusCode::REQUEST_TIMEOUT,

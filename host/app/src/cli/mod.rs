@@ -6,6 +6,7 @@ mod check;
 mod client;
 mod compile;
 mod config;
+mod conn;
 mod exit;
 mod inspect;
 mod out;
@@ -58,6 +59,11 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Shows the connections of a running server.
+    Conn {
+        #[command(subcommand)]
+        command: conn::Command,
+    },
     /// Shows and swaps the plugins of a running server.
     Plugin {
         #[command(subcommand)]
@@ -84,6 +90,7 @@ pub fn main() -> ExitCode {
         Command::Run(arguments) => block_on(run::run(arguments)),
         Command::Check { config, json } => block_on(check::check(config, json)),
         Command::Inspect { plugin, json } => inspect::inspect(&plugin, json),
+        Command::Conn { command } => block_on(conn::conn(command)),
         Command::Plugin { command } => block_on(plugin::plugin(command)),
         Command::Reload(target) => block_on(reload::reload(target)),
         Command::Config { command } => config::config(&command),

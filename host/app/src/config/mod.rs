@@ -240,15 +240,7 @@ fn usage(table: &Table<'_>, folder: &Path) -> Option<UsagePlan> {
     if !INTERVALS.contains(&section.interval) {
         table.wrong("interval", "expected a time from \"1s\" to \"1d\"");
     }
-    match section.folder {
-        Some(path) => Some(UsagePlan { folder: folder.join(path), interval: section.interval }),
-        None => {
-            if table.has("interval") && !table.has("folder") {
-                table.wrong("interval", "there is nothing to write: name a folder, too");
-            }
-            None
-        }
-    }
+    section.folder.map(|path| UsagePlan { folder: folder.join(path), interval: section.interval })
 }
 
 /// The listeners, or the one that there is without any.

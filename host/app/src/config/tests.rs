@@ -173,7 +173,7 @@ compile_memory = "1MiB"
 "#,
         &[
             "socklet.toml:1: send_timout: unknown key, did you mean send_timeout? (there are send_timeout, workers, listener, route, \
-             plugin, heartbeat, limits, quotas, tenant, drain, ops, admin, log, engine)",
+             plugin, heartbeat, limits, quotas, tenant, drain, ops, admin, usage, log, engine)",
             "socklet.toml:4: listener.bind = \"localhost\": not an address; expected an address such as \"127.0.0.1:8080\", \
              \"[::1]:8080\", \":8080\" or \"unix:/run/socklet.sock\"",
             "socklet.toml:5: listener.tls: this version does not serve it yet: TLS (let a proxy in front of the server do it); \
@@ -214,6 +214,20 @@ fn sections_that_are_not_what_they_should_be() {
             "socklet.toml:7: cluster: this version does not serve it yet: clustering; leave it out",
         ],
     );
+}
+
+#[test]
+fn usage_is_exported_where_there_is_a_folder() {
+    assert!(parse("").usage.is_none());
+    let plan = parse("[usage]\nfolder = \"u\"\ninterval = \"1d\"").usage.unwrap();
+    assert!(plan.folder.ends_with("u") && plan.interval == Duration::from_secs(86_400));
+    for interval in ["500ms", "2d"] {
+        let text = format!("[usage]\ninterval = \"{interval}\"");
+        wrong(
+            &text,
+            &[&format!("socklet.toml:2: usage.interval = \"{interval}\": expected a time from \"1s\" to \"1d\"")],
+        );
+    }
 }
 
 #[test]

@@ -20,7 +20,7 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 use tokio_util::task::AbortOnDropHandle;
-use tracing::{info, warn};
+use tracing::{debug, warn};
 
 /// How long the last file may take while the server stops.
 const LAST: Duration = Duration::from_secs(10);
@@ -161,7 +161,7 @@ impl Writer {
             }
         };
         self.outcomes.get_or_create(&Outcome { outcome }).inc();
-        info!(file = name, bytes = lines.len(), outcome, "usage exported");
+        debug!(file = name, bytes = lines.len(), outcome, "usage exported");
     }
 
     /// A line for each row that something was added to.

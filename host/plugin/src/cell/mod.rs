@@ -10,9 +10,10 @@ use crate::{
     agenda::Appointment,
     failure::Failure,
     instance::BehaviorInstance,
+    look::{InstanceState, InstanceStatus},
     metrics::Hook,
     policy::Key,
-    rest::{Insomnia, Saved, Worn},
+    rest::{Awake, Insomnia, Saved, Worn},
     serving::Serving,
     slots::Slot,
     timers::Timers,
@@ -237,6 +238,28 @@ impl Cell {
         }
     }
 
+    // --- operators ---
+
+    /// What operators see of the instance.
+    pub(crate) fn status(&self) -> InstanceStatus {
+        let (current, now) = (self.serving.current(), self.serving.guests().now());
+        let seat = self.seat();
+        let (state, awake) = match &seat.occupant {
+            _ if self.death().is_some() => (InstanceState::Dead, None),
+            None => (InstanceState::Busy, Some("it is being called".to_owned())),
+            Some(Occupant { content: Content::Asleep(_), .. }) => (InstanceState::Hibernated, None),
+            Some(occupant) => (InstanceState::Live, Some(seat.why_awake(&occupant.version, now))),
+        };
+        InstanceStatus {
+            tenant: current.scope().tenant.name().to_string(),
+            route: current.scope().route.to_string(),
+            plugin: current.scope().plugin.to_string(),
+            version: seat.version,
+            state,
+            awake,
+        }
+    }
+
     // --- turns ---
 
     /// The right to call, if nobody else has it or waits for it. The instance may be asleep: see [`Turn::find_room`].
@@ -374,10 +397,10 @@ impl Cell {
     }
 
     /// The instance that had the turn could not be put to sleep: it is asked again later. Whether this is the first time.
-    fn lies_awake(&self, version: &Version) -> bool {
+    fn lies_awake(&self, version: &Version, why: Awake) -> bool {
         let (now, wait) = (self.serving.guests().now(), version.rules().after.unwrap_or(FIRST_WAIT));
         let mut seat = self.seat();
-        let insomnia = Insomnia::after(seat.insomnia.as_deref(), now, wait);
+        let insomnia = Insomnia::after(seat.insomnia.as_deref(), now, wait, why);
         seat.insomnia.replace(Box::new(insomnia)).is_none()
     }
 
@@ -420,6 +443,18 @@ impl Drop for Cell {
 // === impl Seat ===
 
 impl Seat {
+    fn why_awake(&self, version: &Version, now: Instant) -> String {
+        let Some(after) = version.rules().after else { return "the route has hibernate_after = \"none\"".into() };
+        if !version.may_sleep() {
+            return "its plugin neither exports state nor is stateless".into();
+        }
+        if let Some(insomnia) = &self.insomnia {
+            return insomnia.why().to_string();
+        }
+        let idle = now.saturating_duration_since(self.used);
+        format!("it was called {:.1} s ago, and sleeps after {:.1} s", idle.as_secs_f64(), after.as_secs_f64())
+    }
+
     /// When the instance may be put to sleep, if ever.
     fn due(&self, version: &Version) -> Option<Instant> {
         let due = if self.worn.is_some() { self.used } else { version.bedtime(self.used)? };

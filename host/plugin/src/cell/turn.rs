@@ -422,7 +422,10 @@ impl Cell {
         let left = left.map_err(|why| Awake::Refused(clean(&why).into_owned()));
         Ok(match left.and_then(|state| version.saved_if_it_fits(state)) {
             Ok(saved) => (Content::Asleep(saved), Rest::Asleep),
-            Err(why) => (Content::Live(instance), Rest::Awake { why, first: self.lies_awake(version) }),
+            Err(why) => {
+                let first = self.lies_awake(version, why.clone());
+                (Content::Live(instance), Rest::Awake { why, first })
+            }
         })
     }
 }

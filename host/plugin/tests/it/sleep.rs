@@ -1,10 +1,10 @@
 //! Instances that sleep while their connections stay open: saved or not, woken by whatever comes, and awake when they must be.
 //! The time is stopped: what waits is done at once.
 
-use crate::harness::{Client, Expect, Host, Route, config, guest, stock};
+use crate::harness::{Client, Expect, Host, Net, Route, config, guest, stock, tenant};
 use socklet_core::{CallError, Cause, DeathKind};
-use socklet_plugin::{InstancePolicy, PluginConfig, RouteInstances};
-use std::time::Duration;
+use socklet_plugin::{InstancePolicy, InstanceState, PluginConfig, RouteInstances};
+use std::{sync::Arc, time::Duration};
 use tokio::{runtime::Handle, time::sleep};
 
 const LIVE: &str = "plugin_instances{state=\"live\"}";
@@ -315,4 +315,49 @@ async fn an_instance_that_has_grown_is_replaced_once_a_minute_at_most() {
         sleep(Duration::from_secs(61)).await;
     }
     assert_eq!(client.ask("count").await, "51");
+}
+
+#[tokio::test(start_paused = true)]
+async fn operators_are_told_why_an_instance_is_awake() {
+    let host = host(64);
+    let show = async |source, instances: RouteInstances, saves: &str| {
+        let plugin = host.load(config(source)).await.unwrap();
+        let net = Arc::new(Net::default());
+        let behavior = plugin.behavior(&tenant(), &"main".parse().unwrap(), instances, net.clone()).unwrap();
+        let mut client = Route { net, behavior }.connect("").await;
+        client.ask(saves).await;
+        let fresh = plugin.instance_of(client.id).unwrap();
+        assert_eq!(fresh.state, InstanceState::Live);
+        for _ in 0..3 {
+            a_while().await;
+            tokio::task::spawn_blocking(|| std::thread::sleep(Duration::from_millis(20))).await.unwrap();
+        }
+        let later = plugin.instance_of(client.id).unwrap();
+        assert_eq!(plugin.instance_of(socklet_core::ConnectionId::next()), None);
+        (fresh.awake.unwrap(), later.state, later.awake.unwrap_or_default())
+    };
+    let policy = || sleepy(InstancePolicy::Connection);
+    let never = RouteInstances { hibernate_after: None, ..policy() };
+    for (source, instances, saves, state, why) in [
+        (guest("sleepy"), policy(), "a", InstanceState::Hibernated, ""),
+        (guest("sleepy"), never, "a", InstanceState::Live, "the route has hibernate_after = \"none\""),
+        (stock("echo"), policy(), "a", InstanceState::Live, "its plugin neither exports state nor is stateless"),
+        (guest("sleepy"), policy(), "save refuse", InstanceState::Live, "its plugin cannot save: asked to refuse"),
+        (
+            guest("sleepy"),
+            policy(),
+            "save large",
+            InstanceState::Live,
+            "what it would save has 2097152 bytes, more than saved_state_max",
+        ),
+    ] {
+        let (fresh, later, awake) = show(source, instances, saves).await;
+        assert_eq!((later, awake.as_str()), (state, why), "{saves}");
+        let expected = if why.starts_with("the route") || why.starts_with("its plugin neither") {
+            why
+        } else {
+            "it was called 0.0 s ago, and sleeps after 10.0 s"
+        };
+        assert_eq!(fresh, expected);
+    }
 }
