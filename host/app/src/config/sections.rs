@@ -197,7 +197,8 @@ section! {
         stateless: bool = false;
         /// The most that an instance may save when it goes to sleep. One that has more stays awake.
         saved_state_max: Size = "1MiB";
-        /// After how many calls an instance is replaced, at a moment when nobody calls it; it is saved, or `stateless`.
+        /// After how many calls an instance is replaced, at a moment when nobody calls it: it is saved, or `stateless`. One that is
+        /// shared and can neither is left to the connections that it has.
         recycle_calls: Limit<Count> = "none";
         /// From how much memory on. Left out: three quarters of `memory_max`. No more than once a minute.
         recycle_memory: Option<Size> => "48MiB";

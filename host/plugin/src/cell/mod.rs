@@ -87,6 +87,8 @@ struct Seat {
     worn: Option<Worn>,
     /// When one was replaced the last time.
     renewed: Option<Instant>,
+    /// It is to be replaced, and cannot be saved: those who share it stay to their end, and nobody joins them.
+    retired: bool,
 }
 
 /// An instance that has grown too far is replaced no sooner after the last one: what it needs may be just as much.
@@ -146,6 +148,7 @@ impl Cell {
                 insomnia: None,
                 worn: None,
                 renewed: None,
+                retired: false,
             }),
             key,
             on_trial,
@@ -201,7 +204,7 @@ impl Cell {
     /// Whether new connections may join: the instance is of this version, or will be.
     fn is_open_to(&self, version: &Version) -> bool {
         let seat = self.seat();
-        seat.version == version.number() || seat.manners.can_become(version.manners())
+        !seat.retired && (seat.version == version.number() || seat.manners.can_become(version.manners()))
     }
 
     /// There is a new version: an instance of another makes way as soon as it may. Whether it ever will.
@@ -341,14 +344,19 @@ impl Cell {
             seat.worn = None;
         }
         if seat.worn.is_none()
+            && !seat.retired
             && let Some(worn) = instance.worn(version.rules())
             && !(worn == Worn::Memory && seat.renewed.is_some_and(|renewed| used < renewed + RENEWED))
-            && version.may_sleep()
         {
-            seat.worn = Some(worn);
-            // Now, and not when it is idle for long enough.
-            if let Some(appointment) = seat.appointment.take() {
-                self.serving.agenda().cancel(appointment);
+            if version.may_sleep() {
+                seat.worn = Some(worn);
+                // Now, and not when it is idle for long enough.
+                if let Some(appointment) = seat.appointment.take() {
+                    self.serving.agenda().cancel(appointment);
+                }
+            } else if self.key.is_some() {
+                seat.retired = true;
+                version.scope().metrics.recycled(worn.as_str());
             }
         }
         if seat.appointment.is_none() {

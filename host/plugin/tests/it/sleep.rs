@@ -361,3 +361,21 @@ async fn operators_are_told_why_an_instance_is_awake() {
         assert_eq!(fresh, expected);
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_worn_instance_that_cannot_save_is_left_to_those_who_share_it() {
+    let host = host(64);
+    let config = PluginConfig { recycle_calls: Some(5), ..config(guest("versioned_plain")) };
+    let route = host.route_with(config, InstancePolicy::Shared).await;
+    let (mut a, mut b) = (route.connect("").await, route.connect("").await);
+    for count in 1..=3 {
+        assert_eq!(a.ask("a").await, format!(" {count}"));
+    }
+    host.until("plugin_recycled_total{reason=\"calls\"}", 1.0).await;
+    let mut c = route.connect("").await;
+    assert_eq!((b.ask("b").await, a.ask("a").await, c.ask("c").await), (" 4".into(), " 5".into(), " 1".into()));
+    assert_eq!(host.metric(LIVE), 2.0);
+    drop((a, b));
+    are(&host, 1, 0).await;
+    assert_eq!(route.connect("").await.ask("d").await, " 2");
+}
