@@ -312,13 +312,13 @@ impl<F: Future + Unpin> Future for Taking<F> {
         std::task::ready!(this.rest(context));
         std::task::ready!(this.turns.poll(&this.share, &mut this.ticket, context));
         // The turn goes on to the next even when the call panics.
-        let mut turn = Turn { turns: &this.turns, share: &this.share, began: thread_clock(), again: None };
+        let mut held = Held { turns: &this.turns, share: &this.share, began: thread_clock(), again: None };
         this.alarm.set(context);
         let poll = Pin::new(&mut this.call).poll(&mut Context::from_waker(&this.alarm.clone().into()));
         if this.alarm.rang() && poll.is_pending() {
-            turn.again = Some((&mut this.ticket, context.waker().clone()));
+            held.again = Some((&mut this.ticket, context.waker().clone()));
         }
-        drop(turn);
+        drop(held);
         if poll.is_pending() {
             thread::yield_now();
         }
@@ -335,7 +335,7 @@ impl<F> Drop for Taking<F> {
 }
 
 /// One's turn, until it is dropped.
-struct Turn<'a> {
+struct Held<'a> {
     turns: &'a Turns,
     share: &'a Arc<Share>,
     began: u64,
@@ -343,7 +343,7 @@ struct Turn<'a> {
     again: Option<(&'a mut Option<u64>, Waker)>,
 }
 
-impl Drop for Turn<'_> {
+impl Drop for Held<'_> {
     fn drop(&mut self) {
         let used = thread_clock().saturating_sub(self.began);
         self.share.used(Duration::from_nanos(used));

@@ -193,9 +193,9 @@ impl Instance<BehaviorGuest> {
         let reply = match event {
             Event::Open => guest.hooks.call_on_open(store, connection).await.map(Reply::Verdict),
             Event::Message(message) => {
-                let tally = &mut store.data_mut().meter.tally;
-                tally.messages_received += 1;
-                tally.bytes_received += message.len() as u64;
+                let spent = &mut store.data_mut().meter.spent;
+                spent.messages_received += 1;
+                spent.bytes_received += message.len() as u64;
                 guest.hooks.call_on_message(store, connection, lower_message(message)).await.map(Reply::Verdict)
             }
             Event::Frame(frame) => match &guest.frames {

@@ -1,6 +1,6 @@
 //! What one call has used: CPU time, host calls, bytes queued.
 
-use crate::{config::CallLimits, usage::Tally};
+use crate::{config::CallLimits, usage::Spent};
 use socklet_core::DeathKind;
 use std::{
     fmt,
@@ -48,7 +48,7 @@ pub(crate) struct Meter {
     host_calls_left: u32,
     queued_left: u64,
     /// What the call has used, for the books.
-    pub(crate) tally: Tally,
+    pub(crate) spent: Spent,
 }
 
 /// Where a call begins.
@@ -188,7 +188,7 @@ impl Meter {
             cpu_max,
             host_calls_left: limits.host_calls_max,
             queued_left: limits.queued_bytes_max,
-            tally: Tally::default(),
+            spent: Spent::default(),
         }
     }
 
@@ -217,7 +217,7 @@ impl Meter {
 
     /// Takes one host call from the budget.
     pub(crate) fn host_call(&mut self) -> wasmtime::Result<()> {
-        self.tally.host_calls += 1;
+        self.spent.host_calls += 1;
         match self.host_calls_left.checked_sub(1) {
             Some(left) => self.host_calls_left = left,
             None => return Err(Exceeded(DeathKind::HostCalls, "too many host calls in one call").into()),
@@ -233,8 +233,8 @@ impl Meter {
 
     /// Notes what was queued, for the books.
     pub(crate) fn sent(&mut self, messages: u64, bytes: u64) {
-        self.tally.messages_sent += messages;
-        self.tally.bytes_sent += bytes;
+        self.spent.messages_sent += messages;
+        self.spent.bytes_sent += bytes;
     }
 
     /// Whether so many bytes fit into the budget of what may be queued.

@@ -95,7 +95,7 @@ impl State {
 impl State {
     /// Enters into the books what the call has used.
     pub(crate) fn settle(&mut self) {
-        self.scope.usage.settle(&mut self.meter.tally);
+        self.scope.usage.settle(&mut self.meter.spent);
     }
 }
 

@@ -30,7 +30,7 @@ pub(crate) struct Usage {
 
 /// What a call has used, as it is known while it goes on.
 #[derive(Debug, Default)]
-pub(crate) struct Tally {
+pub(crate) struct Spent {
     pub(crate) host_calls: u64,
     pub(crate) messages_received: u64,
     pub(crate) bytes_received: u64,
@@ -76,14 +76,14 @@ impl Usage {
     }
 
     /// Takes over what a call has used, and clears it.
-    pub(crate) fn settle(&self, tally: &mut Tally) {
-        let tally = std::mem::take(tally);
+    pub(crate) fn settle(&self, spent: &mut Spent) {
+        let spent = std::mem::take(spent);
         let shard = self.shard();
-        add(&shard.host_calls, tally.host_calls);
-        add(&shard.messages_received, tally.messages_received);
-        add(&shard.bytes_received, tally.bytes_received);
-        add(&shard.messages_sent, tally.messages_sent);
-        add(&shard.bytes_sent, tally.bytes_sent);
+        add(&shard.host_calls, spent.host_calls);
+        add(&shard.messages_received, spent.messages_received);
+        add(&shard.bytes_received, spent.bytes_received);
+        add(&shard.messages_sent, spent.messages_sent);
+        add(&shard.bytes_sent, spent.bytes_sent);
     }
 
     pub(crate) fn counts(&self) -> Counts {
@@ -125,9 +125,9 @@ mod tests {
                 let usage = &usage;
                 scope.spawn(move || {
                     usage.called(Duration::from_nanos(5), thread % 2 == 0);
-                    let mut tally = Tally { host_calls: 3, bytes_sent: 7, ..Tally::default() };
-                    usage.settle(&mut tally);
-                    usage.settle(&mut tally);
+                    let mut spent = Spent { host_calls: 3, bytes_sent: 7, ..Spent::default() };
+                    usage.settle(&mut spent);
+                    usage.settle(&mut spent);
                 });
             }
         });
