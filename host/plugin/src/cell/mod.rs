@@ -221,10 +221,7 @@ impl Cell {
             }
             return true;
         }
-        (seat.worn, seat.insomnia) = (Some(Worn::Outdated), None);
-        if let Some(appointment) = seat.appointment.take() {
-            self.serving.agenda().cancel(appointment);
-        }
+        seat.outdated(&self.serving);
         seat.appointment = Some(self.serving.appoint(self, self.serving.guests().now()));
         true
     }
@@ -294,10 +291,15 @@ impl Cell {
     fn give(self: &Arc<Self>, mut occupant: Occupant, used: Instant) {
         let mut seat = self.seat();
         seat.used = used;
-        if seat.version != occupant.version.number() {
+        let changed = seat.version != occupant.version.number();
+        if changed {
             (seat.version, seat.manners) = (occupant.version.number(), occupant.version.manners());
         }
         if let Content::Live(instance) = &occupant.content {
+            // Who looked meanwhile saw the version that it comes from.
+            if changed && self.destination(&occupant.version).is_some() {
+                seat.outdated(&self.serving);
+            }
             self.plan(&mut seat, &occupant.version, instance, used);
         }
         while let Some((hook, next)) = seat.waiting.pop_front() {
@@ -420,6 +422,14 @@ impl Drop for Cell {
 // === impl Seat ===
 
 impl Seat {
+    /// The instance makes way for one of another version as soon as it may. Whoever calls this makes an appointment.
+    fn outdated(&mut self, serving: &Serving) {
+        (self.worn, self.insomnia) = (Some(Worn::Outdated), None);
+        if let Some(appointment) = self.appointment.take() {
+            serving.agenda().cancel(appointment);
+        }
+    }
+
     /// When the instance may be put to sleep, if ever.
     fn due(&self, version: &Version) -> Option<Instant> {
         let due = if self.worn.is_some() { self.used } else { version.bedtime(self.used)? };

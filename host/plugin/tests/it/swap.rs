@@ -7,7 +7,7 @@ use socklet_plugin::{
     InstancePolicy, LoadError, NothingBefore, OnSwap, Plugin, PluginConfig, RouteInstances, Source, Swapped,
     VersionRole,
 };
-use std::{sync::Arc, time::Duration};
+use std::{sync::Arc, task::Poll, time::Duration};
 use tokio::{runtime::Handle, time::sleep};
 
 /// A plugin on a route.
@@ -338,4 +338,54 @@ async fn authenticators_are_swapped_between_requests() {
     host.until("plugin_swaps_total{outcome=\"failed-trial\"}", 1.0).await;
     assert_eq!(plugin.versions().len(), 1);
     assert_eq!(subject().await, "two");
+}
+
+#[tokio::test(start_paused = true)]
+async fn nobody_is_closed_for_a_version_that_is_gone_again() {
+    let fixture = Fixture::new(plain("one"), InstancePolicy::Connection).await;
+    let mut clients = Vec::new();
+    for _ in 0..250 {
+        clients.push(fixture.route.connect("").await);
+    }
+    let closed = || clients.iter().filter(|client| fixture.route.net.closed(client.id).is_some()).count();
+    fixture.swap(PluginConfig { on_swap: OnSwap::Close, ..plain("two") }).await;
+    while closed() == 0 {
+        tokio::task::yield_now().await;
+    }
+    // Those who are still there are of the version that takes over again.
+    fixture.plugin.roll_back().unwrap();
+    sleep(Duration::from_secs(10)).await;
+    assert_eq!(closed(), 100);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_wakes_up_while_the_version_goes_back_goes_back_too() {
+    let instances = RouteInstances {
+        policy: InstancePolicy::Connection,
+        hibernate_after: Some(Duration::from_secs(10)),
+        max_deaths: None,
+    };
+    let counted = |version: &str| PluginConfig { source: guest("counted").into(), ..self::version(version) };
+    let fixture = Fixture::new(counted("one"), instances).await;
+    let mut client = fixture.route.connect("").await;
+    assert_eq!(client.ask("a").await, "one 1");
+    sleep(Duration::from_secs(11)).await;
+    fixture.host.until("plugin_instances{state=\"hibernated\"}", 1.0).await;
+    fixture.swap(counted("two")).await;
+    // It wakes up in the new version, and leaves this thread before it answers.
+    let mut call = Box::pin(client.ask("busy 50000000"));
+    assert!(polled(call.as_mut()).await.is_none(), "it takes long");
+    fixture.plugin.roll_back().unwrap();
+    assert_eq!(call.await, "two 2");
+    fixture.moved(1).await;
+    assert_eq!(client.ask("b").await, "one 3");
+}
+
+/// What comes of a future that is polled once.
+async fn polled<F: Future>(mut future: std::pin::Pin<&mut F>) -> Option<F::Output> {
+    std::future::poll_fn(|context| match future.as_mut().poll(context) {
+        Poll::Ready(output) => Poll::Ready(Some(output)),
+        Poll::Pending => Poll::Ready(None),
+    })
+    .await
 }
