@@ -52,7 +52,7 @@ pub(crate) async fn move_all(serving: Arc<Serving>, current: Arc<Version>, befor
         if is_over() {
             return; // whoever came after it tells them all
         }
-        if cell.upgrade().is_some_and(|cell| !cell.make_way(&current, &before)) {
+        if cell.upgrade().is_some_and(|cell| !cell.make_way(&current, Some(&before))) {
             left.push(connection);
         }
         if index % AT_ONCE == AT_ONCE - 1 {

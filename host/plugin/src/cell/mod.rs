@@ -204,7 +204,7 @@ impl Cell {
     }
 
     /// There is a new version: an instance of another makes way as soon as it may. Whether it ever will.
-    pub(crate) fn make_way(self: &Arc<Self>, new: &Version, before: &Arc<Version>) -> bool {
+    pub(crate) fn make_way(self: &Arc<Self>, new: &Version, before: Option<&Arc<Version>>) -> bool {
         let mut seat = self.seat();
         if seat.version == new.number() {
             return true;
@@ -212,11 +212,13 @@ impl Cell {
         if !seat.manners.can_become(new.manners()) {
             return false;
         }
-        let knows_before = seat.version == before.number() || !seat.manners.can_become(before.manners());
-        if let Some(Occupant { version, content: Content::Asleep(_), .. }) = &mut seat.occupant {
+        let before =
+            before.filter(|before| seat.version != before.number() && seat.manners.can_become(before.manners()));
+        if let Some(Occupant { version, content: Content::Asleep(saved), .. }) = &mut seat.occupant {
             // No more than one old version is kept for those that sleep for long.
-            if !knows_before {
+            if let Some(before) = before {
                 *version = before.clone();
+                saved.count_for(before.scope());
                 (seat.version, seat.manners) = (before.number(), before.manners());
             }
             return true;
@@ -227,11 +229,12 @@ impl Cell {
     }
 
     /// As [`Cell::make_way`], for one that nobody may have told.
-    pub(crate) fn catch_up(self: &Arc<Self>) {
-        if self.seat().version != self.serving.current_number() {
-            let (current, before) = self.serving.current_and_before();
-            self.make_way(&current, before.as_ref().unwrap_or(&current));
+    pub(crate) fn catch_up(self: &Arc<Self>) -> bool {
+        if self.seat().version == self.serving.current_number() {
+            return true;
         }
+        let (current, before) = self.serving.current_and_before();
+        self.make_way(&current, before.as_ref())
     }
 
     // --- turns ---
@@ -383,8 +386,9 @@ impl Cell {
         seat.insomnia.replace(Box::new(insomnia)).is_none()
     }
 
-    /// The instance has left its state and is gone: the next one is new. Why it had to go, if it was not just idle.
-    pub(crate) fn renewed(&self) -> Option<Worn> {
+    /// The instance has left its state and is gone: the next one is new. Why it had to go, if it was not just idle. To be called by who
+    /// has the turn: the next instance may have to go, too.
+    fn renewed(&self) -> Option<Worn> {
         let mut seat = self.seat();
         seat.insomnia = None;
         let worn = seat.worn.take()?;

@@ -122,6 +122,7 @@ async fn who_sleeps_wakes_up_in_the_new_version() {
     while fixture.roles() != [(3, VersionRole::Trial), (2, VersionRole::Before)] {
         tokio::task::yield_now().await;
     }
+    assert_eq!(fixture.plugin.versions()[1].hibernated, 1, "the second one would wake it");
     assert_eq!(client.ask("b").await, "three 2");
 }
 
@@ -205,6 +206,59 @@ async fn a_version_that_lets_nobody_in_gives_way() {
     assert_eq!(fixture.greets().await, "one", "who comes first does not notice either");
     fixture.swaps("failed-trial", 1).await;
     assert_eq!(fixture.greets().await, "one");
+}
+
+#[tokio::test(start_paused = true)]
+async fn nobody_is_turned_away_before_a_version_that_failed_is_gone() {
+    let fixture = Fixture::of(InstancePolicy::Connection).await;
+    fixture.swap(dying("two", "upgrade")).await;
+    // Nobody else runs on this thread in between.
+    for _ in 0..3 {
+        assert_eq!(fixture.greets().await, "one");
+    }
+    fixture.swaps("failed-trial", 1).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_version_that_failed_is_not_kept() {
+    let fixture = Fixture::of(InstancePolicy::Connection).await;
+    let mut client = fixture.route.connect("").await;
+    fixture.swap(dying("two", "message")).await;
+    fixture.moved(1).await;
+    assert_eq!(client.ask("a").await, "one 1");
+    fixture.swaps("failed-trial", 1).await;
+    let versions = || fixture.host.plugins.usage().iter().map(|row| row.version).collect::<Vec<_>>();
+    for _ in 0..1_000 {
+        // What is billed is kept for as long as its version.
+        fixture.host.plugins.usage_was_taken(&fixture.host.plugins.usage());
+        if !versions().contains(&2) {
+            return;
+        }
+        sleep(Duration::from_millis(1)).await;
+    }
+    panic!("{:?}", versions());
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_comes_in_during_a_swap_is_closed_where_that_is_wanted() {
+    let fixture = Fixture::new(config(guest("reporter")), InstancePolicy::Connection).await;
+    // The machine's time, in which it was compiled, is not to be ahead of ours.
+    sleep(Duration::from_secs(60)).await;
+    let mut slow = fixture.route.connect("").await;
+    for _ in 0..3 {
+        // From now on calls of the route begin on guest threads.
+        slow.ask("busy 8").await;
+    }
+    let settings = [("version".to_owned(), "two".to_owned())].into();
+    let next = PluginConfig { on_swap: OnSwap::Close, settings, ..config(guest("reporter")) };
+    let next = fixture.plugin.load_next(next).await.unwrap();
+    sleep(Duration::from_secs(60)).await;
+    let mut accepted = Box::pin(fixture.route.accept(request("")));
+    assert!(polled(accepted.as_mut()).await.is_none());
+    next.install();
+    let client = accepted.await;
+    sleep(Duration::from_secs(1)).await;
+    assert_eq!(fixture.route.net.closed(client.id).unwrap().code().get(), 1012);
 }
 
 #[tokio::test(start_paused = true)]

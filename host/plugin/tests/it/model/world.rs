@@ -3,7 +3,7 @@
 use super::steps::{Change, Step, Temper};
 use crate::harness::{Client, Host, Net, Route, config, guest, request};
 use socklet_core::{Answer, CallError, Cause, ConnectionId, Event, Quotas, Tenant};
-use socklet_plugin::{InstancePolicy, Plugin, PluginConfig, RouteInstances, Swapped, VersionRole};
+use socklet_plugin::{CallLimits, InstancePolicy, Plugin, PluginConfig, RouteInstances, Swapped, VersionRole};
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::{Arc, mpsc},
@@ -126,10 +126,7 @@ impl World {
     }
 
     pub(super) async fn take(&mut self, step: Step) -> Checked {
-        // Calls that left this thread were made in the machine's time, which must not be ahead of ours.
-        let behind = self.machine.elapsed().saturating_sub(self.began.elapsed());
-        advance(behind + Duration::from_millis(1)).await;
-        pause().await;
+        self.catch_up().await;
         let before = self.current();
         let mut mortal = false;
         match step {
@@ -271,7 +268,7 @@ impl World {
         let Talker { client, cell } = &mut self.talkers[who];
         let died = client.say("trap").await;
         ensure!(matches!(died, Err(CallError::Died { .. })), "{died:?}");
-        let said = client.received();
+        let said = answers(&client.received())?;
         ensure!(said.is_empty(), "{said:?}");
         let cell = *cell;
         self.cells[cell].at.insert(before.number);
@@ -328,6 +325,7 @@ impl World {
             Change::Swap(temper) => {
                 let (number, temper) = (self.tempers.len() as u32 + 1, *temper);
                 let next = self.plugin.load_next(version(number, temper)).await.unwrap();
+                self.catch_up().await;
                 Some(Box::new(move |world: &mut Self| {
                     world.tempers.push(temper);
                     world
@@ -439,6 +437,13 @@ impl World {
         }
     }
 
+    /// Calls that leave this thread are made in the machine's time, which must not be ahead of ours.
+    async fn catch_up(&self) {
+        let behind = self.machine.elapsed().saturating_sub(self.began.elapsed());
+        advance(behind + Duration::from_millis(1)).await;
+        pause().await;
+    }
+
     // --- what is known ---
 
     fn one(&self, who: usize) -> Option<usize> {
@@ -547,7 +552,7 @@ impl World {
         if self.is_fleeting() || alive().any(|cell| cell.at.iter().any(|version| !self.temper(*version).leaves())) {
             return Ok(());
         }
-        self.comes(LIVE, 0.0).await?;
+        self.comes(LIVE, 0.0).await.map_err(|error| format!("{error}: {:?}", self.cells))?;
         self.comes(SAVED, alive().map(|cell| cell.messages.to_string().len() as f64).sum()).await
     }
 
@@ -572,7 +577,12 @@ impl Cell {
 
 fn version(number: u32, temper: Temper) -> PluginConfig {
     let settings = [("version", number.to_string()), ("dies", temper.word().to_owned())];
-    PluginConfig { settings: settings.map(|(key, value)| (key.to_owned(), value)).into(), ..config(guest("counted")) }
+    PluginConfig {
+        // The machine may be busy with other things.
+        limits: CallLimits { timeout: Some(Duration::from_secs(20)), ..CallLimits::default() },
+        settings: settings.map(|(key, value)| (key.to_owned(), value)).into(),
+        ..config(guest("counted"))
+    }
 }
 
 /// The answers among texts; others hear of timers, too.
