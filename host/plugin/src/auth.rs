@@ -55,7 +55,7 @@ impl PluginAuthenticator {
     /// Who judges now; and where that is new, who judges where it fails.
     fn judges(&self) -> (Arc<Judge>, Option<Arc<Judge>>) {
         let judges = self.judges.read().unwrap_or_else(PoisonError::into_inner);
-        let on_trial = !judges.current.loaded.trial().is_over();
+        let on_trial = !judges.current.loaded.trial().is_passed();
         (judges.current.clone(), judges.before.clone().filter(|_| on_trial))
     }
 }
@@ -88,7 +88,8 @@ impl Follower for PluginAuthenticator {
         };
         let mut judges = self.judges.write().unwrap_or_else(PoisonError::into_inner);
         let before = std::mem::replace(&mut judges.current, judge);
-        judges.before = Some(before);
+        // One that has failed is not gone back to.
+        judges.before = Some(before).filter(|before| !before.loaded.trial().has_failed());
     }
 }
 

@@ -101,13 +101,12 @@ fn look(cell: Arc<Cell>, appointment: Appointment, at_once: bool, saving: &Arc<S
 fn sleep(cell: Arc<Cell>, turn: Turn, permit: OwnedSemaphorePermit) {
     let version = turn.version().clone();
     match turn.sleep() {
-        None => renewed(&cell, &version),
-        Some(Started::Done(outcome)) => saved(&cell, &version, outcome),
-        Some(Started::Moved(moved)) => {
+        Started::Done(outcome) => saved(&version, outcome),
+        Started::Moved(moved) => {
             let serving = cell.serving.clone();
             serving.guests().keep(async move {
                 let outcome = moved.await.unwrap_or_else(|Lost| Err(cell.lost()));
-                saved(&cell, &version, outcome);
+                saved(&version, outcome);
                 drop(permit);
             });
         }
@@ -115,22 +114,16 @@ fn sleep(cell: Arc<Cell>, turn: Turn, permit: OwnedSemaphorePermit) {
 }
 
 /// Remembers and tells that an instance cannot sleep. One that died in the attempt has told so.
-fn saved(cell: &Cell, version: &Version, outcome: Result<Rest, CallError>) {
+fn saved(version: &Version, outcome: Result<Rest, CallError>) {
     match outcome {
-        Ok(Rest::Asleep) => renewed(cell, version),
+        Ok(Rest::Asleep(Some(worn))) => version.scope().metrics.recycled(worn.as_str()),
+        Ok(Rest::Asleep(None)) | Err(_) => {}
         Ok(Rest::Awake { why, first }) => {
             version.scope().metrics.stayed_awake(why.as_str());
             if first {
                 tell(version, &why);
             }
         }
-        Err(_) => {}
-    }
-}
-
-fn renewed(cell: &Cell, version: &Version) {
-    if let Some(worn) = cell.renewed() {
-        version.scope().metrics.recycled(worn.as_str());
     }
 }
 

@@ -35,13 +35,14 @@ pub(crate) enum Worn {
 /// What an instance left. Counted for as long as it is kept.
 pub(crate) struct Saved {
     state: Option<Box<[u8]>>,
-    _counted: Option<Counted>,
+    counted: Option<Counted>,
 }
 
 /// What came of an attempt to put an instance to sleep.
 #[derive(Debug)]
 pub(crate) enum Rest {
-    Asleep,
+    /// Why it had to go, if it was not just idle.
+    Asleep(Option<Worn>),
     Awake {
         why: Awake,
         /// It could be the last time, or was never tried.
@@ -79,7 +80,7 @@ struct Counted {
 impl Saved {
     /// Between the events of a route where every event has an instance of its own.
     pub(crate) fn nothing() -> Self {
-        Self { state: None, _counted: None }
+        Self { state: None, counted: None }
     }
 
     /// What an instance that sleeps from now on has left; none of a stateless one.
@@ -88,7 +89,15 @@ impl Saved {
         let bytes = state.as_ref().map_or(0, |state| state.len());
         scope.metrics.slept(bytes as i64);
         scope.census.slept();
-        Self { state, _counted: Some(Counted { scope: scope.clone(), bytes, _taken: taken }) }
+        Self { state, counted: Some(Counted { scope: scope.clone(), bytes, _taken: taken }) }
+    }
+
+    /// From now on another version would wake it.
+    pub(crate) fn count_for(&mut self, scope: &Arc<Scope>) {
+        if let Some(counted) = &mut self.counted {
+            scope.census.slept();
+            std::mem::replace(&mut counted.scope, scope.clone()).census.woke();
+        }
     }
 
     /// What is to be loaded, if anything.

@@ -51,8 +51,12 @@ impl Roster {
 /// Has all connections go on with the current version; those that cannot stay where they are, or are closed.
 pub(crate) async fn move_all(serving: Arc<Serving>, current: Arc<Version>, before: Arc<Version>) {
     let mut left = Vec::new();
+    let is_over = || serving.current_number() != current.number();
     for (index, (connection, cell)) in serving.roster().all().into_iter().enumerate() {
-        if cell.upgrade().is_some_and(|cell| !cell.make_way(&current, &before)) {
+        if is_over() {
+            return; // whoever came after it tells them all
+        }
+        if cell.upgrade().is_some_and(|cell| !cell.make_way(&current, Some(&before))) {
             left.push(connection);
         }
         if index % AT_ONCE == AT_ONCE - 1 {
@@ -70,6 +74,9 @@ pub(crate) async fn move_all(serving: Arc<Serving>, current: Arc<Version>, befor
     }
     info!(%tenant, %route, %plugin, connections, "connections of the old version are closed");
     for connections in left.chunks(CLOSED_AT_ONCE) {
+        if is_over() {
+            return;
+        }
         for connection in connections {
             // Who is gone meanwhile need not be closed.
             let _ = serving.connections().replace(*connection);

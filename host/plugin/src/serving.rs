@@ -121,7 +121,9 @@ impl Serving {
                 let usage = self.current().scope().usage.clone();
                 let session = PluginSession::new(cell.clone(), connection, usage);
                 // Whoever told all the others may not have seen this one.
-                cell.catch_up();
+                if !cell.catch_up() && !self.current().loaded().keeps_old() {
+                    let _ = self.connections.replace(connection);
+                }
                 Ok(Upgraded::Accepted(acceptance, Box::new(session)))
             }
             Err(response) => Ok(Upgraded::Answered(response)),
@@ -212,7 +214,7 @@ impl Serving {
 
     /// What goes on where a version that is new fails.
     pub(crate) fn before(&self, version: &Version) -> Option<Arc<Version>> {
-        if version.loaded().trial().is_over() {
+        if version.loaded().trial().is_passed() {
             return None;
         }
         let versions = self.versions.read().unwrap_or_else(PoisonError::into_inner);
@@ -280,7 +282,8 @@ impl Follower for Serving {
         let before = {
             let mut versions = self.versions.write().unwrap_or_else(PoisonError::into_inner);
             let before = std::mem::replace(&mut versions.current, version.clone());
-            versions.before = Some(before.clone());
+            // One that has failed is not gone back to.
+            versions.before = Some(before.clone()).filter(|before| !before.loaded().trial().has_failed());
             self.number.store(version.number(), SeqCst);
             before
         };

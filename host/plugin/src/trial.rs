@@ -2,7 +2,7 @@
 
 use std::sync::{
     Mutex, MutexGuard,
-    atomic::{AtomicBool, Ordering::Relaxed},
+    atomic::{AtomicBool, Ordering::SeqCst},
 };
 
 /// Calls after which a version has proved itself.
@@ -14,6 +14,7 @@ const TOLERATED: u32 = 10;
 #[derive(Debug)]
 pub(crate) struct Trial {
     over: AtomicBool,
+    failed: AtomicBool,
     // A std mutex: held for a few additions.
     count: Mutex<Count>,
 }
@@ -28,21 +29,31 @@ struct Count {
 
 impl Trial {
     pub(crate) fn new() -> Self {
-        Self { over: AtomicBool::new(false), count: Mutex::default() }
+        Self { over: AtomicBool::new(false), failed: AtomicBool::new(false), count: Mutex::default() }
     }
 
     /// For a version that nobody could go back from.
     pub(crate) fn none() -> Self {
-        Self { over: AtomicBool::new(true), count: Mutex::default() }
+        Self { over: AtomicBool::new(true), failed: AtomicBool::new(false), count: Mutex::default() }
     }
 
     /// Nothing is counted any more.
     pub(crate) fn is_over(&self) -> bool {
-        self.over.load(Relaxed)
+        self.over.load(SeqCst)
+    }
+
+    /// The version before it takes over, or will at once.
+    pub(crate) fn has_failed(&self) -> bool {
+        self.failed.load(SeqCst)
+    }
+
+    /// Whether it has proved itself, or nobody could go back from it.
+    pub(crate) fn is_passed(&self) -> bool {
+        self.is_over() && !self.has_failed()
     }
 
     pub(crate) fn end(&self) {
-        self.over.store(true, Relaxed);
+        self.over.store(true, SeqCst);
     }
 
     /// A call went well.
@@ -64,7 +75,13 @@ impl Trial {
         let mut count = self.count();
         count.calls += 1;
         count.deaths += 1;
-        count.deaths * TOLERATED > count.calls && !self.over.swap(true, Relaxed)
+        let failed = count.deaths * TOLERATED > count.calls && !self.is_over();
+        if failed {
+            // In this order: who asks whether it has passed must not think so in between.
+            self.failed.store(true, SeqCst);
+            self.over.store(true, SeqCst);
+        }
+        failed
     }
 
     fn count(&self) -> MutexGuard<'_, Count> {
@@ -81,6 +98,7 @@ mod tests {
         let trial = Trial::new();
         assert!(trial.died());
         assert!(!trial.died(), "told once");
+        assert!(trial.is_over() && trial.has_failed() && !trial.is_passed());
     }
 
     #[test]

@@ -208,7 +208,7 @@ impl Cell {
     }
 
     /// There is a new version: an instance of another makes way as soon as it may. Whether it ever will.
-    pub(crate) fn make_way(self: &Arc<Self>, new: &Version, before: &Arc<Version>) -> bool {
+    pub(crate) fn make_way(self: &Arc<Self>, new: &Version, before: Option<&Arc<Version>>) -> bool {
         let mut seat = self.seat();
         if seat.version == new.number() {
             return true;
@@ -216,29 +216,29 @@ impl Cell {
         if !seat.manners.can_become(new.manners()) {
             return false;
         }
-        let knows_before = seat.version == before.number() || !seat.manners.can_become(before.manners());
-        if let Some(Occupant { version, content: Content::Asleep(_), .. }) = &mut seat.occupant {
+        let before =
+            before.filter(|before| seat.version != before.number() && seat.manners.can_become(before.manners()));
+        if let Some(Occupant { version, content: Content::Asleep(saved), .. }) = &mut seat.occupant {
             // No more than one old version is kept for those that sleep for long.
-            if !knows_before {
+            if let Some(before) = before {
                 *version = before.clone();
+                saved.count_for(before.scope());
                 (seat.version, seat.manners) = (before.number(), before.manners());
             }
             return true;
         }
-        (seat.worn, seat.insomnia) = (Some(Worn::Outdated), None);
-        if let Some(appointment) = seat.appointment.take() {
-            self.serving.agenda().cancel(appointment);
-        }
+        seat.outdated(&self.serving);
         seat.appointment = Some(self.serving.appoint(self, self.serving.guests().now()));
         true
     }
 
     /// As [`Cell::make_way`], for one that nobody may have told.
-    pub(crate) fn catch_up(self: &Arc<Self>) {
-        if self.seat().version != self.serving.current_number() {
-            let (current, before) = self.serving.current_and_before();
-            self.make_way(&current, before.as_ref().unwrap_or(&current));
+    pub(crate) fn catch_up(self: &Arc<Self>) -> bool {
+        if self.seat().version == self.serving.current_number() {
+            return true;
         }
+        let (current, before) = self.serving.current_and_before();
+        self.make_way(&current, before.as_ref())
     }
 
     // --- operators ---
@@ -320,10 +320,15 @@ impl Cell {
     fn give(self: &Arc<Self>, mut occupant: Occupant, used: Instant) {
         let mut seat = self.seat();
         seat.used = used;
-        if seat.version != occupant.version.number() {
+        let changed = seat.version != occupant.version.number();
+        if changed {
             (seat.version, seat.manners) = (occupant.version.number(), occupant.version.manners());
         }
         if let Content::Live(instance) = &occupant.content {
+            // Who looked meanwhile saw the version that it comes from.
+            if changed && self.destination(&occupant.version).is_some() {
+                seat.outdated(&self.serving);
+            }
             self.plan(&mut seat, &occupant.version, instance, used);
         }
         while let Some((hook, next)) = seat.waiting.pop_front() {
@@ -412,8 +417,9 @@ impl Cell {
         seat.insomnia.replace(Box::new(insomnia)).is_none()
     }
 
-    /// The instance has left its state and is gone: the next one is new. Why it had to go, if it was not just idle.
-    pub(crate) fn renewed(&self) -> Option<Worn> {
+    /// The instance has left its state and is gone: the next one is new. Why it had to go, if it was not just idle. To be called by who
+    /// has the turn: the next instance may have to go, too.
+    fn renewed(&self) -> Option<Worn> {
         let mut seat = self.seat();
         seat.insomnia = None;
         let worn = seat.worn.take()?;
@@ -461,6 +467,14 @@ impl Seat {
         }
         let idle = now.saturating_duration_since(self.used);
         format!("it was called {:.1} s ago, and sleeps after {:.1} s", idle.as_secs_f64(), after.as_secs_f64())
+    }
+
+    /// The instance makes way for one of another version as soon as it may. Whoever calls this makes an appointment.
+    fn outdated(&mut self, serving: &Serving) {
+        (self.worn, self.insomnia) = (Some(Worn::Outdated), None);
+        if let Some(appointment) = self.appointment.take() {
+            serving.agenda().cancel(appointment);
+        }
     }
 
     /// When the instance may be put to sleep, if ever.

@@ -136,22 +136,23 @@ impl Turn {
         self.fallback.is_some()
     }
 
-    /// Puts the instance to sleep. What its plugin has to say is saved first, by a call; none was needed where this is done.
-    pub(crate) fn sleep(mut self) -> Option<Started<Result<Rest, CallError>>> {
+    /// Puts the instance to sleep. What its plugin has to say is saved first, by a call.
+    pub(crate) fn sleep(mut self) -> Started<Result<Rest, CallError>> {
         if !matches!(self.content, Some(Content::Live(_))) {
-            return None;
+            return Started::Done(Ok(Rest::Asleep(self.cell.renewed())));
         }
         if self.version().saves() {
             let work = |mut instance: Box<BehaviorInstance>| async move {
                 let left = instance.save().await;
                 (instance, left)
             };
-            return Some(self.start(work, Cell::rest, |rest| !matches!(rest, Rest::Asleep)));
+            return self.start(work, Cell::rest, |rest| !matches!(rest, Rest::Asleep(_)));
         }
         let instance = self.content.replace(Content::Asleep(self.version().saved(None)));
+        let worn = self.cell.renewed();
         drop(self);
         drop(instance);
-        None
+        Started::Done(Ok(Rest::Asleep(worn)))
     }
 
     /// Makes a call: instantiates and loads first where there is no instance, keeps the limits, checks the answer, and brings
@@ -421,7 +422,7 @@ impl Cell {
     ) -> Result<(Content, Rest), Invalid> {
         let left = left.map_err(|why| Awake::Refused(clean(&why).into_owned()));
         Ok(match left.and_then(|state| version.saved_if_it_fits(state)) {
-            Ok(saved) => (Content::Asleep(saved), Rest::Asleep),
+            Ok(saved) => (Content::Asleep(saved), Rest::Asleep(self.renewed())),
             Err(why) => {
                 let first = self.lies_awake(version, why.clone());
                 (Content::Live(instance), Rest::Awake { why, first })

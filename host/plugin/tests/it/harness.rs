@@ -196,12 +196,17 @@ impl Route {
 
     /// Upgrades; the connection is registered, and `on-open` has not been called.
     pub(crate) async fn accept(&self, request: UpgradeRequest) -> Client {
+        self.try_accept(request).await.unwrap()
+    }
+
+    /// As [`Route::accept`], of a plugin that may die.
+    pub(crate) async fn try_accept(&self, request: UpgradeRequest) -> Result<Client, CallError> {
         let id = request.connection;
         self.net.lock().connections.insert(id, Connection::default());
-        match self.upgrade(request).await.unwrap() {
+        match self.upgrade(request).await? {
             Upgraded::Accepted(_, session) => {
                 self.net.connection(id, |connection| connection.open = true);
-                Client { id, session, net: self.net.clone() }
+                Ok(Client { id, session, net: self.net.clone() })
             }
             Upgraded::Answered(response) => panic!("answered {response:?}"),
         }
@@ -242,8 +247,7 @@ impl Client {
 
     /// The texts that came since the last look.
     pub(crate) fn received(&self) -> Vec<String> {
-        let sent = self.net.connection(self.id, |connection| std::mem::take(&mut connection.sent));
-        sent.into_iter().map(|message| String::from_utf8_lossy(message.as_bytes()).into_owned()).collect()
+        self.net.received(self.id)
     }
 
     pub(crate) async fn close(&mut self, cause: Cause) -> Result<Answer, CallError> {
@@ -270,6 +274,20 @@ impl Net {
 
     fn connection<T>(&self, id: ConnectionId, with: impl FnOnce(&mut Connection) -> T) -> T {
         with(self.lock().connections.get_mut(&id).expect("a known connection"))
+    }
+
+    /// An open connection that nobody serves: what is sent to everybody or published to a topic comes to it.
+    pub(crate) fn witness(&self, topic: &str) -> ConnectionId {
+        let topics = [topic.to_owned()].into();
+        let id = ConnectionId::next();
+        self.lock().connections.insert(id, Connection { open: true, topics, ..Connection::default() });
+        id
+    }
+
+    /// The texts that came to a connection since the last look.
+    pub(crate) fn received(&self, id: ConnectionId) -> Vec<String> {
+        let sent = self.connection(id, |connection| std::mem::take(&mut connection.sent));
+        sent.into_iter().map(|message| String::from_utf8_lossy(message.as_bytes()).into_owned()).collect()
     }
 
     pub(crate) fn set_principal(&self, id: ConnectionId, principal: Principal) {

@@ -13,6 +13,7 @@ mod imports;
 mod instances;
 mod loading;
 mod logs;
+mod model;
 mod quotas;
 mod sleep;
 mod swap;

@@ -7,7 +7,7 @@ use socklet_plugin::{
     InstancePolicy, LoadError, NothingBefore, OnSwap, Plugin, PluginConfig, RouteInstances, Source, Swapped,
     VersionRole,
 };
-use std::{sync::Arc, time::Duration};
+use std::{sync::Arc, task::Poll, time::Duration};
 use tokio::{runtime::Handle, time::sleep};
 
 /// A plugin on a route.
@@ -122,6 +122,7 @@ async fn who_sleeps_wakes_up_in_the_new_version() {
     while fixture.roles() != [(3, VersionRole::Trial), (2, VersionRole::Before)] {
         tokio::task::yield_now().await;
     }
+    assert_eq!(fixture.plugin.versions()[1].hibernated, 1, "the second one would wake it");
     assert_eq!(client.ask("b").await, "three 2");
 }
 
@@ -205,6 +206,59 @@ async fn a_version_that_lets_nobody_in_gives_way() {
     assert_eq!(fixture.greets().await, "one", "who comes first does not notice either");
     fixture.swaps("failed-trial", 1).await;
     assert_eq!(fixture.greets().await, "one");
+}
+
+#[tokio::test(start_paused = true)]
+async fn nobody_is_turned_away_before_a_version_that_failed_is_gone() {
+    let fixture = Fixture::of(InstancePolicy::Connection).await;
+    fixture.swap(dying("two", "upgrade")).await;
+    // Nobody else runs on this thread in between.
+    for _ in 0..3 {
+        assert_eq!(fixture.greets().await, "one");
+    }
+    fixture.swaps("failed-trial", 1).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_version_that_failed_is_not_kept() {
+    let fixture = Fixture::of(InstancePolicy::Connection).await;
+    let mut client = fixture.route.connect("").await;
+    fixture.swap(dying("two", "message")).await;
+    fixture.moved(1).await;
+    assert_eq!(client.ask("a").await, "one 1");
+    fixture.swaps("failed-trial", 1).await;
+    let versions = || fixture.host.plugins.usage().iter().map(|row| row.version).collect::<Vec<_>>();
+    for _ in 0..1_000 {
+        // What is billed is kept for as long as its version.
+        fixture.host.plugins.usage_was_taken(&fixture.host.plugins.usage());
+        if !versions().contains(&2) {
+            return;
+        }
+        sleep(Duration::from_millis(1)).await;
+    }
+    panic!("{:?}", versions());
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_comes_in_during_a_swap_is_closed_where_that_is_wanted() {
+    let fixture = Fixture::new(config(guest("reporter")), InstancePolicy::Connection).await;
+    // The machine's time, in which it was compiled, is not to be ahead of ours.
+    sleep(Duration::from_secs(60)).await;
+    let mut slow = fixture.route.connect("").await;
+    for _ in 0..3 {
+        // From now on calls of the route begin on guest threads.
+        slow.ask("busy 8").await;
+    }
+    let settings = [("version".to_owned(), "two".to_owned())].into();
+    let next = PluginConfig { on_swap: OnSwap::Close, settings, ..config(guest("reporter")) };
+    let next = fixture.plugin.load_next(next).await.unwrap();
+    sleep(Duration::from_secs(60)).await;
+    let mut accepted = Box::pin(fixture.route.accept(request("")));
+    assert!(polled(accepted.as_mut()).await.is_none());
+    next.install();
+    let client = accepted.await;
+    sleep(Duration::from_secs(1)).await;
+    assert_eq!(fixture.route.net.closed(client.id).unwrap().code().get(), 1012);
 }
 
 #[tokio::test(start_paused = true)]
@@ -338,4 +392,54 @@ async fn authenticators_are_swapped_between_requests() {
     host.until("plugin_swaps_total{outcome=\"failed-trial\"}", 1.0).await;
     assert_eq!(plugin.versions().len(), 1);
     assert_eq!(subject().await, "two");
+}
+
+#[tokio::test(start_paused = true)]
+async fn nobody_is_closed_for_a_version_that_is_gone_again() {
+    let fixture = Fixture::new(plain("one"), InstancePolicy::Connection).await;
+    let mut clients = Vec::new();
+    for _ in 0..250 {
+        clients.push(fixture.route.connect("").await);
+    }
+    let closed = || clients.iter().filter(|client| fixture.route.net.closed(client.id).is_some()).count();
+    fixture.swap(PluginConfig { on_swap: OnSwap::Close, ..plain("two") }).await;
+    while closed() == 0 {
+        tokio::task::yield_now().await;
+    }
+    // Those who are still there are of the version that takes over again.
+    fixture.plugin.roll_back().unwrap();
+    sleep(Duration::from_secs(10)).await;
+    assert_eq!(closed(), 100);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_wakes_up_while_the_version_goes_back_goes_back_too() {
+    let instances = RouteInstances {
+        policy: InstancePolicy::Connection,
+        hibernate_after: Some(Duration::from_secs(10)),
+        max_deaths: None,
+    };
+    let counted = |version: &str| PluginConfig { source: guest("counted").into(), ..self::version(version) };
+    let fixture = Fixture::new(counted("one"), instances).await;
+    let mut client = fixture.route.connect("").await;
+    assert_eq!(client.ask("a").await, "one 1");
+    sleep(Duration::from_secs(11)).await;
+    fixture.host.until("plugin_instances{state=\"hibernated\"}", 1.0).await;
+    fixture.swap(counted("two")).await;
+    // It wakes up in the new version, and leaves this thread before it answers.
+    let mut call = Box::pin(client.ask("busy 50000000"));
+    assert!(polled(call.as_mut()).await.is_none(), "it takes long");
+    fixture.plugin.roll_back().unwrap();
+    assert_eq!(call.await, "two 2");
+    fixture.moved(1).await;
+    assert_eq!(client.ask("b").await, "one 3");
+}
+
+/// What comes of a future that is polled once.
+async fn polled<F: Future>(mut future: std::pin::Pin<&mut F>) -> Option<F::Output> {
+    std::future::poll_fn(|context| match future.as_mut().poll(context) {
+        Poll::Ready(output) => Poll::Ready(Some(output)),
+        Poll::Pending => Poll::Ready(None),
+    })
+    .await
 }

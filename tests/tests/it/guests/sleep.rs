@@ -67,3 +67,17 @@ pub(super) async fn wants_timers() {
     client.expect_text("timer").await;
     assert_eq!(client.ask("hello").await, "hello");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+pub(super) async fn counted() {
+    let server = drowsy("counted").await;
+    let (mut client, mut other) = (server.open("/").await, server.open("/").await);
+    assert_eq!(client.ask("hello").await, " 1");
+    assert_eq!(other.ask("timer alarm 500").await, " 1");
+    server.until_metric("socklet_plugin_instances{state=\"hibernated\"}", 2.0).await;
+    client.expect_text("alarm  1").await;
+    assert_eq!(client.ask("busy 1000").await, " 2");
+    other.send("trap").await;
+    other.expect_close(1011).await;
+    assert_eq!(client.ask("hello").await, " 3");
+}
