@@ -14,6 +14,7 @@
 
 mod client;
 mod connect;
+mod descriptors;
 mod files;
 mod http1;
 mod metrics;
@@ -27,6 +28,7 @@ mod wire;
 
 pub use client::Client;
 pub use connect::Connect;
+pub use descriptors::provide_descriptors;
 pub use files::{binary, guest, guests, marked, repository, stock, target};
 pub use http1::Answer;
 pub use metrics::Metrics;

@@ -9,6 +9,7 @@ mod clients;
 mod command_line;
 mod compiling;
 mod compression;
+mod counter;
 mod drain;
 mod endings;
 mod frames;

@@ -1,4 +1,4 @@
-//! The hostile tenant: its plugins, and clients that set them off again and again.
+//! The hostile tenants: their plugins, and clients that set them off again and again.
 
 use futures_util::{SinkExt, StreamExt};
 use rustix::process::setpriority_process;
@@ -15,13 +15,17 @@ use tokio::{
 };
 use tokio_tungstenite::{WebSocketStream, client_async, tungstenite::Message};
 
-/// Clients of each kind.
+/// Clients of each kind; of a tenant that only computes, and of one that does it with more clients.
 const CLIENTS: usize = 8;
+const FEW: usize = 3;
+const MANY: usize = 6;
 /// The pause of a client between two connections.
 const PAUSE: Duration = Duration::from_millis(100);
 /// The longest that a client waits for anything; and when the attack is over.
 const WAIT: Duration = Duration::from_secs(10);
 const LAST_WAIT: Duration = Duration::from_secs(1);
+/// How long a client of a plugin that hibernates is silent.
+const NAP: Duration = Duration::from_millis(300);
 /// How often one connection does the same, if it lives so long.
 const ROUNDS: usize = 20;
 /// The clients are not what is measured: they leave the processors to the server and to the quiet clients.
@@ -30,6 +34,7 @@ const NICE: i32 = 10;
 /// A way to attack.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Kind {
+    pub(crate) tenant: &'static str,
     pub(crate) name: &'static str,
     pub(crate) guest: &'static str,
     pub(crate) authenticator: Option<&'static str>,
@@ -37,38 +42,58 @@ pub(crate) struct Kind {
     says: &'static [&'static str],
     /// The most connections of one client.
     most: usize,
+    clients: usize,
+    /// The pause between two messages.
+    rest: Duration,
     /// Whether a witness survives on the route.
     pub(crate) watched: bool,
 }
 
-const fn kind(guest: &'static str, says: &'static [&'static str]) -> Kind {
-    Kind { name: guest, guest, authenticator: None, says, most: usize::MAX, watched: true }
+const fn kind(tenant: &'static str, guest: &'static str, says: &'static [&'static str]) -> Kind {
+    let (most, clients, rest) = (usize::MAX, CLIENTS, Duration::ZERO);
+    Kind { tenant, name: guest, guest, authenticator: None, says, most, clients, rest, watched: true }
+}
+
+/// A tenant that computes for as long as it may, again and again, and does nothing else.
+const fn spinner(name: &'static str, clients: usize) -> Kind {
+    Kind { name, clients, ..kind(name, "spin_message", &["spin"]) }
 }
 
 /// Every way. A guest that does wrong while it starts is refused before the server serves.
 pub(crate) const KINDS: &[Kind] = &[
-    kind("spin_message", &["spin"]),
-    kind("spin_open", &[]),
+    kind("spins", "spin_message", &["spin"]),
+    kind("spins", "spin_open", &[]),
     // The server is done with the client when it begins to spin: without an end they would pile up.
-    Kind { most: 20, ..kind("spin_close", &["hello"]) },
-    kind("spin_upgrade", &[]),
-    kind("spin_realloc", &["arm", "again"]),
-    kind("trap_message", &["trap"]),
-    kind("trap_open", &[]),
-    kind("trap_close", &["hello"]),
-    kind("trap_upgrade", &[]),
-    kind("trap_second", &["hello"]),
-    kind("flood_log", &["hello"]),
-    kind("flood_send", &["flood"]),
-    Kind { name: "flood_all", watched: false, ..kind("flood_send", &["flood-all"]) },
-    kind("exhaust_memory", &["grow"]),
-    kind("fill_memory", &["fill"]),
-    kind("recurse", &["recurse"]),
-    kind("leak_handles", &["leak"]),
-    kind("bad_memory", &["bounds"]),
-    kind("bad_code", &["1005"]),
-    Kind { name: "auth_spin", authenticator: Some("auth_spin"), watched: false, ..kind("spin_message", &[]) },
-    Kind { name: "auth_trap", authenticator: Some("auth_trap"), watched: false, ..kind("spin_message", &[]) },
+    Kind { most: 20, ..kind("spins", "spin_close", &["hello"]) },
+    kind("spins", "spin_upgrade", &[]),
+    kind("spins", "spin_realloc", &["arm", "again"]),
+    kind("traps", "trap_message", &["trap"]),
+    kind("traps", "trap_open", &[]),
+    kind("traps", "trap_close", &["hello"]),
+    kind("traps", "trap_upgrade", &[]),
+    kind("traps", "trap_second", &["hello"]),
+    kind("floods", "flood_log", &["hello"]),
+    kind("floods", "flood_send", &["flood"]),
+    Kind { name: "flood_all", watched: false, ..kind("floods", "flood_send", &["flood-all"]) },
+    kind("grows", "exhaust_memory", &["grow"]),
+    kind("grows", "fill_memory", &["fill"]),
+    kind("grows", "recurse", &["recurse"]),
+    kind("grows", "leak_handles", &["leak"]),
+    kind("errs", "bad_memory", &["bounds"]),
+    kind("errs", "bad_code", &["1005"]),
+    Kind { name: "auth_spin", authenticator: Some("auth_spin"), watched: false, ..kind("spins", "spin_message", &[]) },
+    Kind { name: "auth_trap", authenticator: Some("auth_trap"), watched: false, ..kind("traps", "spin_message", &[]) },
+    kind("sleeps", "sleeper", &["sleep"]),
+    // Asleep and awake again, all the time: its route hibernates early.
+    Kind { rest: NAP, ..kind("sleeps", "sleepy", &["count"]) },
+    spinner("spinner-1", FEW),
+    spinner("spinner-2", MANY),
+    spinner("spinner-3", FEW),
+    spinner("spinner-4", MANY),
+    spinner("spinner-5", FEW),
+    spinner("spinner-6", MANY),
+    spinner("spinner-7", FEW),
+    spinner("spinner-8", MANY),
 ];
 
 /// What the host must have counted of all that: one of each row.
@@ -85,6 +110,7 @@ pub(crate) const COUNTED: &[&[&str]] = &[
     &["socklet_plugin_calls_total{hook=\"on-close\",outcome=\"trap\"}"],
     &["socklet_plugin_calls_total{hook=\"on-upgrade\",outcome=\"trap\"}"],
     &["socklet_auth_total{outcome=\"failed\"}"],
+    &["socklet_plugin_hibernations_total{outcome=\"ok\"}"],
     &["socklet_slow_consumers_total{action=\"close\"}"],
     &["socklet_connections_closed_total{code=\"1011\",cause=\"plugin-failed\"}"],
 ];
@@ -96,11 +122,11 @@ pub(crate) struct Attackers(JoinHandle<Vec<Attack>>);
 /// What the clients of one kind did.
 #[derive(Clone, Debug)]
 pub(crate) struct Attack {
-    name: &'static str,
+    pub(crate) name: &'static str,
     pub(crate) attempts: usize,
     refused: usize,
     /// Connections that the server ended.
-    closed: usize,
+    pub(crate) closed: usize,
     answers: usize,
 }
 
@@ -119,7 +145,7 @@ pub(crate) fn start(to: &Bind, time: Duration) -> Attackers {
 async fn run(to: SocketAddr, until: Instant) -> Vec<Attack> {
     let kinds = KINDS.iter().enumerate().map(|(index, kind)| async move {
         let mut attack = Attack { name: kind.name, attempts: 0, refused: 0, closed: 0, answers: 0 };
-        for client in futures_util::future::join_all((0..CLIENTS).map(|_| client(to, index, kind, until))).await {
+        for client in futures_util::future::join_all((0..kind.clients).map(|_| client(to, index, kind, until))).await {
             attack.attempts += client.attempts;
             attack.refused += client.refused;
             attack.closed += client.closed;
@@ -177,6 +203,7 @@ async fn misbehave(socket: &mut WebSocketStream<TcpStream>, kind: &Kind, answers
                 Some(Ok(Message::Close(_)) | Err(_)) | None => return true,
                 Some(Ok(_)) => *answers += 1,
             }
+            sleep(kind.rest).await;
         }
     }
     false
