@@ -26,6 +26,8 @@ const SAVED_STATE: usize = 1 << 20;
 const TALKERS: usize = 12;
 /// Milliseconds of the machine's that whatever must come may take.
 const PATIENCE: u32 = 5_000;
+/// Of eight seconds each, in which any timer fires and whoever heard of one falls asleep.
+const ROUNDS: u32 = 25;
 /// More than a few milliseconds.
 const BUSY: &str = "busy 4000000";
 
@@ -279,11 +281,18 @@ impl World {
     async fn idle(&mut self, before: Current) -> Checked<bool> {
         let mut mortal = (0..self.cells.len()).any(|cell| self.is_mortal(cell, before));
         let mut heard = Vec::new();
-        for _ in 0..25 {
+        for round in 0..PATIENCE {
             advance(Duration::from_millis(8_001)).await;
             pause().await;
             self.settle().await?;
             heard.extend(self.heard()?);
+            if round >= ROUNDS {
+                // Calls on other threads take the machine's time, and the bed-time is after them.
+                if self.is_quiet(&heard) {
+                    break;
+                }
+                a_moment().await;
+            }
         }
         let now = self.current();
         for cell in 0..self.cells.len() {
@@ -546,14 +555,30 @@ impl World {
         Err(format!("{last:?} live and asleep, and expected"))
     }
 
+    fn alive(&self) -> impl Iterator<Item = &Cell> {
+        self.cells.iter().filter(|cell| cell.members > 0 && !cell.dead)
+    }
+
+    /// Whether all can sleep.
+    fn can_sleep(&self) -> bool {
+        let leave = |cell: &Cell| cell.at.iter().all(|version| self.temper(*version).leaves());
+        !self.is_fleeting() && self.alive().all(leave)
+    }
+
+    /// Whether all timers of those who are alive have fired, and all who can sleep do.
+    fn is_quiet(&self, heard: &[(String, Said)]) -> bool {
+        let fired = |cell: &Cell| cell.timers.values().all(|timer| heard.iter().any(|(name, _)| name == timer));
+        let is_mortal = |cell: &Cell| cell.at.iter().any(|version| self.temper(*version).kills());
+        self.alive().all(|cell| is_mortal(cell) || fired(cell)) && (!self.can_sleep() || self.host.metric(LIVE) == 0.0)
+    }
+
     /// Who was idle for long sleeps, unless it cannot.
     async fn sleep_is_deep(&self) -> Checked {
-        let alive = || self.cells.iter().filter(|cell| cell.members > 0 && !cell.dead);
-        if self.is_fleeting() || alive().any(|cell| cell.at.iter().any(|version| !self.temper(*version).leaves())) {
+        if !self.can_sleep() {
             return Ok(());
         }
         self.comes(LIVE, 0.0).await.map_err(|error| format!("{error}: {:?}", self.cells))?;
-        self.comes(SAVED, alive().map(|cell| cell.messages.to_string().len() as f64).sum()).await
+        self.comes(SAVED, self.alive().map(|cell| cell.messages.to_string().len() as f64).sum()).await
     }
 
     async fn comes(&self, series: &str, value: f64) -> Checked {
