@@ -57,9 +57,6 @@ pub(super) struct World {
     ends: BTreeMap<ConnectionId, usize>,
     told: BTreeMap<ConnectionId, usize>,
     timers: usize,
-    /// When it began, in our time and in the machine's.
-    began: Instant,
-    machine: std::time::Instant,
     /// While it is there, the time stands still.
     _still: mpsc::Sender<()>,
 }
@@ -121,14 +118,12 @@ impl World {
             ends: BTreeMap::new(),
             told: BTreeMap::new(),
             timers: 0,
-            began: Instant::now(),
-            machine: std::time::Instant::now(),
             _still: still,
         }
     }
 
     pub(super) async fn take(&mut self, step: Step) -> Checked {
-        self.catch_up().await;
+        Self::catch_up().await;
         let before = self.current();
         let mut mortal = false;
         match step {
@@ -334,7 +329,7 @@ impl World {
             Change::Swap(temper) => {
                 let (number, temper) = (self.tempers.len() as u32 + 1, *temper);
                 let next = self.plugin.load_next(version(number, temper)).await.unwrap();
-                self.catch_up().await;
+                Self::catch_up().await;
                 Some(Box::new(move |world: &mut Self| {
                     world.tempers.push(temper);
                     world
@@ -447,8 +442,8 @@ impl World {
     }
 
     /// Calls that leave this thread are made in the machine's time, which must not be ahead of ours.
-    async fn catch_up(&self) {
-        let behind = self.machine.elapsed().saturating_sub(self.began.elapsed());
+    async fn catch_up() {
+        let behind = std::time::Instant::now().saturating_duration_since(Instant::now().into_std());
         advance(behind + Duration::from_millis(1)).await;
         pause().await;
     }
