@@ -46,11 +46,11 @@ pub trait Connections: Debug + Send + Sync {
     /// [`SendError::Unknown`] or [`SendError::NotOpen`].
     fn close(&self, connection: ConnectionId, frame: CloseFrame) -> Result<(), SendError>;
 
-    /// Closes a connection because its plugin has another version, and it cannot go on with that.
+    /// Closes a connection because its plugin has another version, and it cannot go on with that; also one that is still opening.
     ///
     /// # Errors
     ///
-    /// [`SendError::Unknown`] or [`SendError::NotOpen`].
+    /// [`SendError::Unknown`].
     fn replace(&self, connection: ConnectionId) -> Result<(), SendError>;
 
     /// Who the connection belongs to.

@@ -157,7 +157,9 @@ impl Connections for RouteConnections {
     }
 
     fn replace(&self, connection: ConnectionId) -> Result<(), SendError> {
-        self.find(connection).ok_or(SendError::Unknown)?.close_open(CloseReason::Replaced)
+        // The host's own wish: one that is only opening is closed, too.
+        self.find(connection).ok_or(SendError::Unknown)?.close(CloseReason::Replaced);
+        Ok(())
     }
 
     fn principal_of(&self, connection: ConnectionId) -> Option<Arc<Principal>> {

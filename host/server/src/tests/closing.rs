@@ -199,3 +199,18 @@ async fn a_client_in_the_middle_of_an_oversize_message_may_end_it() {
     drop(client);
     assert_eq!(host.ending().await.frame.code().get(), 1009);
 }
+
+#[tokio::test(start_paused = true)]
+async fn who_is_only_opening_is_replaced_too() {
+    let fake = super::harness::Fake::new(|_, _| done()).on_upgrade(|guest| async move {
+        guest.connections.replace(guest.id).unwrap();
+        Ok(Ok(socklet_core::Acceptance::default()))
+    });
+    let host = Setup::with(fake).start();
+    let mut client = host.connect().await;
+    assert_eq!(client.next_close().await.0, 1012);
+    client.close(1012, "").await;
+    client.ends().await;
+    host.settled().await;
+    assert_eq!(host.log.events(), [], "its guest hears of neither end");
+}

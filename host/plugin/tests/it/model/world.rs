@@ -26,6 +26,8 @@ const SAVED_STATE: usize = 1 << 20;
 const TALKERS: usize = 12;
 /// Milliseconds of the machine's that whatever must come may take.
 const PATIENCE: u32 = 5_000;
+/// Of eight seconds each, in which any timer fires and whoever heard of one falls asleep.
+const ROUNDS: u32 = 25;
 /// More than a few milliseconds.
 const BUSY: &str = "busy 4000000";
 
@@ -38,6 +40,9 @@ macro_rules! ensure {
         }
     };
 }
+
+// Here, where it knows the macro.
+mod deeds;
 
 pub(super) struct World {
     host: Host,
@@ -55,9 +60,6 @@ pub(super) struct World {
     ends: BTreeMap<ConnectionId, usize>,
     told: BTreeMap<ConnectionId, usize>,
     timers: usize,
-    /// When it began, in our time and in the machine's.
-    began: Instant,
-    machine: std::time::Instant,
     /// While it is there, the time stands still.
     _still: mpsc::Sender<()>,
 }
@@ -119,14 +121,12 @@ impl World {
             ends: BTreeMap::new(),
             told: BTreeMap::new(),
             timers: 0,
-            began: Instant::now(),
-            machine: std::time::Instant::now(),
             _still: still,
         }
     }
 
     pub(super) async fn take(&mut self, step: Step) -> Checked {
-        self.catch_up().await;
+        Self::catch_up().await;
         let before = self.current();
         let mut mortal = false;
         match step {
@@ -174,272 +174,9 @@ impl World {
         Ok(())
     }
 
-    // --- steps ---
-
-    async fn connect(&mut self, key: u8, before: Current) -> Checked<bool> {
-        if self.talkers.len() == TALKERS {
-            return Ok(false);
-        }
-        let key = match self.policy {
-            InstancePolicy::Connection | InstancePolicy::Event => None,
-            InstancePolicy::Shared => Some(0),
-            InstancePolicy::Key(_) => Some(key),
-        };
-        let room = key.map(|key| ("room".to_owned(), key.to_string()));
-        let found =
-            key.and_then(|_| self.cells.iter().position(|cell| cell.key == key && cell.members > 0 && !cell.dead));
-        let mut asked = request("");
-        asked.captures = room.into_iter().collect();
-        let cell = found.unwrap_or_else(|| {
-            self.cells.push(Cell::new(key));
-            self.cells.len() - 1
-        });
-        let mortal = self.is_mortal(cell, before);
-        self.may_be_at(cell, &[before, self.current()]);
-        let mut client = match self.route.try_accept(asked).await {
-            Ok(client) => client,
-            Err(error) => {
-                ensure!(mortal, "nobody was let in: {error:?}");
-                return Ok(true);
-            }
-        };
-        self.may_be_at(cell, &[self.current()]);
-        let opened = client.call(Event::Open).await;
-        ensure!(mortal || opened == Ok(Answer::Proceed), "opened: {opened:?}");
-        self.cells[cell].members += 1;
-        self.talkers.push(Talker { client, cell });
-        Ok(mortal)
-    }
-
-    async fn say(&mut self, who: usize, text: &str, before: Current) -> Checked<bool> {
-        let Some(who) = self.one(who) else { return Ok(false) };
-        let Talker { client, cell } = &mut self.talkers[who];
-        let cell = *cell;
-        let outcome = client.say(text).await;
-        let said = answers(&client.received())?;
-        // Where a version gives way, it does so at once.
-        pause().await;
-        let now = self.current();
-        let mortal = self.is_mortal(cell, before);
-        self.may_be_at(cell, &[before, now]);
-        let messages = self.cells[cell].messages;
-        self.are_next(cell, &said, messages)?;
-        match outcome {
-            Ok(answer) => {
-                ensure!(!self.cells[cell].dead, "the dead have answered");
-                ensure!(answer == Answer::Proceed && said.len() == 1, "{answer:?}, {said:?}");
-                let version = said[0].version;
-                ensure!(self.temper(version).answers(), "{said:?} of who cannot");
-                let settled = before == now
-                    && self.temper(now.number).takes_over()
-                    && self.cells[cell]
-                        .at
-                        .iter()
-                        .all(|version| self.temper(*version).leaves() || *version == now.number);
-                ensure!(!settled || version == now.number, "version {version} answered, not {}", now.number);
-                self.cells[cell].messages = if self.is_fleeting() { 0 } else { messages + 1 };
-                self.cells[cell].at = [version].into();
-            }
-            Err(_) if self.cells[cell].dead => ensure!(said.is_empty(), "{said:?} of the dead"),
-            Err(error) => {
-                ensure!(mortal || self.is_mortal(cell, now), "{error:?}");
-                ensure!(
-                    said.iter().all(|said| self.temper(said.version) == Temper::DiesWhenSent),
-                    "{error:?} after {said:?}"
-                );
-            }
-        }
-        Ok(mortal || self.is_mortal(cell, now))
-    }
-
-    async fn set_timer(&mut self, who: usize, ms: u64, before: Current) -> Checked<bool> {
-        self.timers += 1;
-        let (name, due) = (format!("t{}", self.timers), Instant::now() + Duration::from_millis(ms));
-        let Some(index) = self.one(who) else { return Ok(false) };
-        let cell = self.talkers[index].cell;
-        let mortal = self.say(who, &format!("timer {name} {ms}"), before).await?;
-        // Whoever died of it has set it, and is gone with it.
-        self.cells[cell].timers.insert((due, self.timers), name);
-        Ok(mortal)
-    }
-
-    async fn trap(&mut self, who: usize, before: Current) -> Checked<bool> {
-        let Some(who) = self.one(who) else { return Ok(false) };
-        let Talker { client, cell } = &mut self.talkers[who];
-        let died = client.say("trap").await;
-        ensure!(matches!(died, Err(CallError::Died { .. })), "{died:?}");
-        let said = answers(&client.received())?;
-        ensure!(said.is_empty(), "{said:?}");
-        let cell = *cell;
-        self.cells[cell].at.insert(before.number);
-        self.cells[cell].dead = true;
-        Ok(true)
-    }
-
-    async fn idle(&mut self, before: Current) -> Checked<bool> {
-        let mut mortal = (0..self.cells.len()).any(|cell| self.is_mortal(cell, before));
-        let mut heard = Vec::new();
-        for _ in 0..25 {
-            advance(Duration::from_millis(8_001)).await;
-            pause().await;
-            self.settle().await?;
-            heard.extend(self.heard()?);
-        }
-        let now = self.current();
-        for cell in 0..self.cells.len() {
-            self.may_be_at(cell, &[before, now]);
-            mortal |= self.is_mortal(cell, now);
-        }
-        self.buries_the_dead(before, mortal)?;
-        for index in 0..self.cells.len() {
-            let cell = &mut self.cells[index];
-            let wanted: Vec<_> = std::mem::take(&mut cell.timers).into_values().collect();
-            let (gone, messages) = (cell.dead || cell.members == 0, cell.messages);
-            let (of_cell, others): (Vec<_>, Vec<_>) = heard.into_iter().partition(|(name, _)| wanted.contains(name));
-            heard = others;
-            let told: Vec<_> = of_cell.iter().map(|(name, _)| name.clone()).collect();
-            ensure!(
-                told == wanted || gone && wanted.starts_with(&told),
-                "timers {wanted:?} fired as {told:?} in {:?}",
-                self.cells[index]
-            );
-            for (name, said) in of_cell {
-                ensure!(said.count == messages, "{name} came with {said:?}, after {messages} messages");
-                ensure!(self.cells[index].at.contains(&said.version), "{name} came with {said:?}");
-            }
-        }
-        ensure!(heard.is_empty(), "nobody set {heard:?}");
-        self.sleep_is_deep().await?;
-        Ok(mortal)
-    }
-
-    async fn change(&mut self, change: &Change) {
-        if let Some(next) = self.prepare(change).await {
-            next(self);
-        }
-    }
-
-    /// The change, to be made at once.
-    async fn prepare(&mut self, change: &Change) -> Option<Box<dyn FnOnce(&mut Self)>> {
-        match change {
-            Change::Swap(temper) => {
-                let (number, temper) = (self.tempers.len() as u32 + 1, *temper);
-                let next = self.plugin.load_next(version(number, temper)).await.unwrap();
-                self.catch_up().await;
-                Some(Box::new(move |world: &mut Self| {
-                    world.tempers.push(temper);
-                    world
-                        .around(|_| assert!(matches!(next.install(), Swapped::To(status) if status.version == number)));
-                }))
-            }
-            Change::RollBack => Some(Box::new(|world: &mut Self| world.around(|plugin| drop(plugin.roll_back())))),
-        }
-    }
-
-    fn around(&mut self, change: impl FnOnce(&Plugin)) {
-        let before = self.current();
-        change(&self.plugin);
-        let now = self.current();
-        for cell in 0..self.cells.len() {
-            self.may_be_at(cell, &[before, now]);
-        }
-    }
-
-    async fn burst(&mut self, change: &Option<(Change, u8)>, before: Current) -> Checked<bool> {
-        let (change, turns) = change.as_ref().map(|(change, turns)| (change, *turns)).unzip();
-        let change = match change {
-            Some(change) => self.prepare(change).await,
-            None => None,
-        };
-        let mut talks = JoinSet::new();
-        for (index, Talker { mut client, cell }) in std::mem::take(&mut self.talkers).into_iter().enumerate() {
-            talks.spawn(async move {
-                let mut outcomes = Vec::new();
-                for text in [if index % 3 == 0 { BUSY } else { "hello" }, "and", "so on"] {
-                    outcomes.push(client.say(text).await);
-                    yield_now().await;
-                }
-                (index, Talker { client, cell }, outcomes)
-            });
-        }
-        for _ in 0..turns.unwrap_or_default() {
-            yield_now().await;
-        }
-        if let Some(change) = change {
-            change(self);
-        }
-        let mut talked = talks.join_all().await;
-        pause().await;
-        talked.sort_by_key(|(index, ..)| *index);
-        let now = self.current();
-        let mut mortal = false;
-        let mut said_in: BTreeMap<usize, Vec<Said>> = BTreeMap::new();
-        for (_, talker, outcomes) in talked {
-            let (cell, said) = (talker.cell, answers(&talker.client.received())?);
-            self.talkers.push(talker);
-            mortal |= self.is_mortal(cell, before) | self.is_mortal(cell, now);
-            self.may_be_at(cell, &[before, now]);
-            let answered = outcomes.iter().take_while(|outcome| outcome.is_ok()).count();
-            ensure!(outcomes[answered..].iter().all(Result::is_err), "the dead have answered: {outcomes:?}");
-            ensure!(
-                answered == outcomes.len() || self.cells[cell].dead || self.is_mortal(cell, now),
-                "{outcomes:?} in {:?}",
-                self.cells[cell]
-            );
-            let last_words = said.get(answered).map(|said| self.temper(said.version));
-            ensure!(
-                said.len() == answered || said.len() == answered + 1 && last_words == Some(Temper::DiesWhenSent),
-                "{outcomes:?}, {said:?}"
-            );
-            ensure!(self.is_fleeting() || said.is_sorted_by_key(|said| said.count), "out of order: {said:?}");
-            said_in.entry(cell).or_default().extend(said);
-        }
-        for (cell, mut said) in said_in {
-            said.sort_by_key(|said| said.count);
-            let messages = self.cells[cell].messages;
-            self.are_next(cell, &said, messages)?;
-            if !self.is_fleeting() {
-                self.cells[cell].messages += said.len() as u64;
-            }
-        }
-        Ok(mortal)
-    }
-
-    async fn close(&mut self, who: usize, before: Current) -> Checked<bool> {
-        let Some(who) = self.one(who) else { return Ok(false) };
-        let Talker { mut client, cell } = self.talkers.remove(who);
-        let closed = client.close(Cause::Client).await;
-        pause().await;
-        let now = self.current();
-        let mortal = self.is_mortal(cell, before) || self.is_mortal(cell, now);
-        self.may_be_at(cell, &[before, now]);
-        ensure!(mortal || closed == Ok(Answer::Proceed), "{closed:?}");
-        *self.ends.entry(client.id).or_default() += 1;
-        let heard = self.heard()?;
-        ensure!(heard.is_empty(), "{heard:?} at once");
-        ensure!(self.told == self.ends, "ends told: {:?}, and there were {:?}", self.told, self.ends);
-        self.leaves(cell);
-        Ok(mortal)
-    }
-
-    fn drop(&mut self, who: usize) {
-        if let Some(who) = self.one(who) {
-            let Talker { cell, .. } = self.talkers.remove(who);
-            self.leaves(cell);
-        }
-    }
-
-    fn leaves(&mut self, cell: usize) {
-        let cell = &mut self.cells[cell];
-        cell.members -= 1;
-        if cell.members == 0 {
-            cell.timers.clear();
-        }
-    }
-
     /// Calls that leave this thread are made in the machine's time, which must not be ahead of ours.
-    async fn catch_up(&self) {
-        let behind = self.machine.elapsed().saturating_sub(self.began.elapsed());
+    async fn catch_up() {
+        let behind = std::time::Instant::now().saturating_duration_since(Instant::now().into_std());
         advance(behind + Duration::from_millis(1)).await;
         pause().await;
     }
@@ -546,14 +283,30 @@ impl World {
         Err(format!("{last:?} live and asleep, and expected"))
     }
 
+    fn alive(&self) -> impl Iterator<Item = &Cell> {
+        self.cells.iter().filter(|cell| cell.members > 0 && !cell.dead)
+    }
+
+    /// Whether all can sleep.
+    fn can_sleep(&self) -> bool {
+        let leave = |cell: &Cell| cell.at.iter().all(|version| self.temper(*version).leaves());
+        !self.is_fleeting() && self.alive().all(leave)
+    }
+
+    /// Whether all timers of those who are alive have fired, and all who can sleep do.
+    fn is_quiet(&self, heard: &[(String, Said)]) -> bool {
+        let fired = |cell: &Cell| cell.timers.values().all(|timer| heard.iter().any(|(name, _)| name == timer));
+        let is_mortal = |cell: &Cell| cell.at.iter().any(|version| self.temper(*version).kills());
+        self.alive().all(|cell| is_mortal(cell) || fired(cell)) && (!self.can_sleep() || self.host.metric(LIVE) == 0.0)
+    }
+
     /// Who was idle for long sleeps, unless it cannot.
     async fn sleep_is_deep(&self) -> Checked {
-        let alive = || self.cells.iter().filter(|cell| cell.members > 0 && !cell.dead);
-        if self.is_fleeting() || alive().any(|cell| cell.at.iter().any(|version| !self.temper(*version).leaves())) {
+        if !self.can_sleep() {
             return Ok(());
         }
         self.comes(LIVE, 0.0).await.map_err(|error| format!("{error}: {:?}", self.cells))?;
-        self.comes(SAVED, alive().map(|cell| cell.messages.to_string().len() as f64).sum()).await
+        self.comes(SAVED, self.alive().map(|cell| cell.messages.to_string().len() as f64).sum()).await
     }
 
     async fn comes(&self, series: &str, value: f64) -> Checked {
