@@ -131,7 +131,9 @@ impl Judge {
         if place == Place::Inline {
             let watch = self.pace.watch();
             let polled = guests.poll_here(&mut call);
-            self.pace.held(began.elapsed(), watch);
+            let time = began.elapsed();
+            self.pace.held(time, watch);
+            self.scope.household.share.used(time);
             match polled {
                 Ok(Poll::Ready(verdict)) => return verdict,
                 // Noted now and not when it ends: until then many more may begin.

@@ -110,7 +110,7 @@ impl Guests {
                 let patient = self.patient.handle.clone();
                 self.brisk.handle.spawn(async move {
                     let _awake = awake;
-                    match briskly(call).await {
+                    match briskly(call, &share).await {
                         Ok(result) => Ok(result),
                         Err(call) => {
                             let call = Taking::new(call, turns, share);
@@ -205,15 +205,18 @@ impl<T> Future for Moved<T> {
 }
 
 /// Polls a call until it is done, or has computed for so long that it is given back.
-async fn briskly<F: Future + Unpin>(call: F) -> Result<F::Output, F> {
+async fn briskly<F: Future + Unpin>(call: F, share: &Share) -> Result<F::Output, F> {
     let (mut call, mut used) = (Some(call), 0);
     poll_fn(|context| {
         let began = thread_clock();
         let running = call.as_mut().expect("not polled after it was ready");
-        if let Poll::Ready(result) = Pin::new(running).poll(context) {
+        let poll = Pin::new(running).poll(context);
+        let slice = thread_clock() - began;
+        share.used(Duration::from_nanos(slice));
+        if let Poll::Ready(result) = poll {
             return Poll::Ready(Ok(result));
         }
-        used += thread_clock() - began;
+        used += slice;
         thread::yield_now();
         match call.take_if(|_| Duration::from_nanos(used) >= BRISK) {
             Some(call) => Poll::Ready(Err(call)),

@@ -16,6 +16,7 @@ use crate::{
     roster::{self, Roster},
     session::PluginSession,
     swap::Follower,
+    usage::Usage,
     version::Version,
 };
 use socklet_core::{
@@ -62,8 +63,8 @@ struct Versions {
     before: Option<Arc<Version>>,
 }
 
-/// The guest's own answer to a request, and the cell that gave it.
-type Answered = (Arc<Cell>, Result<Acceptance, Response>);
+/// The guest's own answer to a request, the cell that gave it, and the books of its version.
+type Answered = (Arc<Cell>, Arc<Usage>, Result<Acceptance, Response>);
 
 // === impl PluginBehavior ===
 
@@ -115,10 +116,9 @@ impl Serving {
             return Err(CallError::Resting { retry_after });
         }
         let connection = request.connection;
-        let (cell, answer) = self.ask(&request, principal.as_ref()).await?;
+        let (cell, usage, answer) = self.ask(&request, principal.as_ref()).await?;
         match answer {
             Ok(acceptance) => {
-                let usage = self.current().scope().usage.clone();
                 let session = PluginSession::new(cell.clone(), connection, usage);
                 // Whoever told all the others may not have seen this one.
                 if !cell.catch_up() && !self.current().loaded().keeps_old() {
@@ -138,7 +138,7 @@ impl Serving {
         let key = self.key(request)?;
         let (cell, mut turn) = self.turn(key).await?;
         loop {
-            let goes_back = turn.may_go_back();
+            let (goes_back, usage) = (turn.may_go_back(), turn.version().scope().usage.clone());
             let (request, principal, credentials) =
                 (request.clone(), principal.cloned(), turn.version().loaded().credentials());
             let work = move |mut instance: Box<BehaviorInstance>| async move {
@@ -153,7 +153,7 @@ impl Serving {
                 Err(_) if goes_back && cell.death().is_none() => {
                     turn = cell.turn(Hook::Upgrade).await.map_err(NoTurn::error)?;
                 }
-                answer => return answer.map(|answer| (cell, answer)),
+                answer => return answer.map(|answer| (cell, usage, answer)),
             }
         }
     }

@@ -139,7 +139,6 @@ impl Scope {
 
     /// Counts a call that was answered on its caller's thread, without waiting.
     pub(crate) fn answered_at_once(&self, hook: Hook, duration: Duration, cpu: Duration) {
-        self.household.share.used(cpu);
         self.metrics.answered_at_once(hook, duration);
         self.usage.called(cpu, false);
     }

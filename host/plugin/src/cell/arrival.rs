@@ -44,9 +44,11 @@ impl Turn {
 
     /// From now on the other version goes on, unless its first call kills it.
     fn moved(&mut self, target: Arc<Version>, instance: Box<BehaviorInstance>) {
+        let acted = instance.account().has_acted();
         if let Some(Content::Asleep(saved)) = self.content.replace(Content::Live(instance)) {
             let version = self.change_version(target);
-            self.fallback = Some(Box::new(Fallback { version, saved }));
+            // What it has done while it loaded cannot be undone.
+            self.fallback = (!acted).then(|| Box::new(Fallback { version, saved }));
         }
     }
 }

@@ -94,6 +94,9 @@ struct Seat {
 /// An instance that has grown too far is replaced no sooner after the last one: what it needs may be just as much.
 const RENEWED: Duration = Duration::from_secs(60);
 
+/// How many times as long the last call of a connection waits for its turn.
+const LAST_WAITS: u32 = 10;
+
 /// An instance that is to be replaced and cannot be is asked again after so long, where idle ones stay awake.
 const FIRST_WAIT: Duration = Duration::from_secs(10);
 
@@ -287,7 +290,9 @@ impl Cell {
     async fn next_turn(self: &Arc<Self>, hook: Hook) -> Result<Turn, NoTurn> {
         let next = self.queue(hook)?;
         let version = self.serving.current();
-        let limit = self.serving.guests().sleep(version.scope().wait);
+        // Who is told of an end should be who was told of the beginning.
+        let patience = if hook == Hook::Close { LAST_WAITS } else { 1 };
+        let limit = self.serving.guests().sleep(version.scope().wait * patience);
         tokio::select! {
             turn = next => turn.map_err(|_dropped| NoTurn::Dead(self.lost())),
             () = limit => {

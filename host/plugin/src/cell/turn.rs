@@ -183,10 +183,15 @@ impl Turn {
             self.version().pace().held(time, watch);
             match polled {
                 Ok(Poll::Ready(called)) => {
+                    self.version().scope().household.share.used(cpu);
                     return Started::Done(self.end(called, &account, Some((time, cpu)), finish, refused));
                 }
-                Ok(Poll::Pending) if account.was_slow() => self.note(true),
-                Ok(Poll::Pending) => {}
+                Ok(Poll::Pending) => {
+                    self.version().scope().household.share.used(cpu);
+                    if account.was_slow() {
+                        self.note(true);
+                    }
+                }
                 Err(Lost) => {
                     let failure = Failure::Host("host code panicked".into());
                     return Started::Done(Err(self.fail(&failure, None)));

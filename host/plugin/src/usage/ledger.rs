@@ -64,7 +64,7 @@ struct Entry {
 // === impl Ledger ===
 
 impl Ledger {
-    /// A new row.
+    /// The row of a version on a route.
     pub(crate) fn open(
         &self,
         tenant: &TenantName,
@@ -72,8 +72,16 @@ impl Ledger {
         plugin: &PluginName,
         (version, digest): (u32, &str),
     ) -> Arc<Usage> {
+        let mut entries = self.entries();
+        // A version that comes back goes on where it was.
+        let open = entries.iter().find(|entry| {
+            (&entry.tenant, &entry.route, &entry.plugin, entry.version) == (tenant, route, plugin, version)
+        });
+        if let Some(open) = open {
+            return open.usage.clone();
+        }
         let usage = Arc::<Usage>::default();
-        self.entries().push(Entry {
+        entries.push(Entry {
             tenant: tenant.clone(),
             route: route.clone(),
             plugin: plugin.clone(),
@@ -149,8 +157,9 @@ mod tests {
     #[test]
     fn a_row_stays_until_it_was_taken_complete() {
         let ledger = Ledger::default();
-        let (tenant, name) = ("acme".parse().unwrap(), "main".parse().unwrap());
-        let usage = ledger.open(&tenant, &name, &"echo".parse().unwrap(), (1, "sha256:00"));
+        let (tenant, name, plugin) = ("acme".parse().unwrap(), "main".parse().unwrap(), "echo".parse().unwrap());
+        let usage = ledger.open(&tenant, &name, &plugin, (1, "sha256:00"));
+        assert!(Arc::ptr_eq(&usage, &ledger.open(&tenant, &name, &plugin, (1, "sha256:00"))));
         usage.called(Duration::from_secs(2), true);
         let early = ledger.rows();
         assert_eq!((early[0].cpu_seconds, early[0].calls, early[0].traps), (2.0, 1, 1));
