@@ -19,6 +19,9 @@ pub(crate) enum Wanted {
     Asleep,
 }
 
+/// How many instances may be awake at a time where they sleep when they are idle.
+pub(crate) const AWAKE: u32 = 2_000;
+
 /// The names of the Socklets, as [`Wanted::named`] knows them.
 pub(crate) const NAMES: &[&str] =
     &["socklet-shared", "socklet-connection", "socklet-auth", "socklet-event", "socklet-asleep"];
@@ -65,8 +68,8 @@ pub(crate) fn text(wanted: Wanted, kind: Kind) -> anyhow::Result<String> {
         Wanted::Connection => ("connection", 19_000),
         Wanted::Shared | Wanted::Authenticated => ("shared", 1_000),
         Wanted::Event => ("event", 1_000),
-        // Of those that are open, so many are awake at a time: a place that was used once keeps memory.
-        Wanted::Asleep => ("connection", 2_000),
+        // A place that was used once keeps memory: there are few of them.
+        Wanted::Asleep => ("connection", AWAKE),
     };
     let mut text = common(instances);
     text += &plugin("behavior", &behavior);
@@ -98,7 +101,8 @@ pub(crate) fn neighbor(instance: &str) -> anyhow::Result<String> {
 pub(crate) fn swapped(connections: usize) -> anyhow::Result<String> {
     let mut text = common(connections as u32 + 2_000);
     text += &plugin("behavior", &remember()?);
-    text += "[[route]]\npath = '/'\nbehavior = 'behavior'\n";
+    // All stay awake but for the swap.
+    text += "[[route]]\npath = '/'\nbehavior = 'behavior'\nhibernate_after = '1h'\n";
     Ok(text + ADMIN)
 }
 

@@ -2,6 +2,7 @@
 
 use crate::{
     client::Client,
+    config::AWAKE,
     load::Kind,
     rounds::{EVERY, Work},
     server::{Server, Subject},
@@ -50,6 +51,9 @@ pub(crate) fn measure(subject: &Subject) -> anyhow::Result<Taken> {
 }
 
 fn fill(subject: &Subject, server: &Server, loads: &mut [Client], connections: usize) -> anyhow::Result<(u64, u64)> {
+    if subject.name == ASLEEP {
+        crowd(server, loads, if connections == FEW { 0 } else { FEW }, connections)?;
+    }
     for load in loads {
         load.open(connections / LOADS)?;
         // One message for each.
@@ -59,4 +63,16 @@ fn fill(subject: &Subject, server: &Server, loads: &mut [Client], connections: u
         server.admin().until_asleep(connections)?;
     }
     Ok((server.settled_rss()?, server.mappings()?))
+}
+
+/// Opens connections in groups that there is room for while they are awake, and waits for each group to sleep.
+fn crowd(server: &Server, loads: &mut [Client], mut open: usize, connections: usize) -> anyhow::Result<()> {
+    while open < connections {
+        open = connections.min(open + AWAKE as usize / 2);
+        for load in &mut *loads {
+            load.open(open / LOADS)?;
+        }
+        server.admin().until_asleep(open)?;
+    }
+    Ok(())
 }

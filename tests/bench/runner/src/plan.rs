@@ -82,7 +82,7 @@ impl Plan {
         cells.push(Cell { schedule: short, ..fanout(1_000, 8, &["socklet-shared", "tungstenite"]) });
         cells.push(Cell { schedule: short, ..handshakes(&["socklet-shared", "socklet-auth"]) });
         let memory = [SOCKLETS[0], SOCKLETS[1], ASLEEP].to_vec();
-        let (beside, swap) = (schedule(4, 1_000), Some(schedule(3, 5_000)));
+        let (beside, swap) = (schedule(4, 1_000), Some(schedule(3, 8_000)));
         Self { cells, memory, quiet: QUIET.to_vec(), beside, asleep: true, swap }
     }
 
@@ -112,7 +112,7 @@ impl Plan {
         cells.push(handshakes(&all));
         cells.push(paced(&COMPARED));
         let memory = [ASLEEP].into_iter().chain(ECHOES).collect();
-        let (beside, swap) = (schedule(9, 1_500), Some(schedule(9, 5_000)));
+        let (beside, swap) = (schedule(9, 1_500), Some(schedule(9, 8_000)));
         Self { cells, memory, quiet: QUIET.to_vec(), beside, asleep: true, swap }
     }
 }

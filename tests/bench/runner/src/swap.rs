@@ -23,7 +23,8 @@ use std::{
 pub(crate) const CONNECTIONS: usize = 10_000;
 /// Milliseconds between two messages of a connection: more at a time would keep the core busy without any swap.
 const EVERY: u64 = 2_000;
-const WARM_UP: Duration = Duration::from_secs(2);
+/// Each connection has its message in that: with it, it moves.
+const WARM_UP: Duration = Duration::from_secs(4);
 /// From the beginning of a turn to the swap.
 const BEFORE: Duration = Duration::from_millis(200);
 
@@ -50,7 +51,6 @@ pub(crate) fn measure(socklet: &Path, schedule: Schedule, mut progress: impl FnM
     let components = [marked(&component, 1), marked(&component, 2)];
     for component in &components {
         server.admin().swap(component)?;
-        server.admin().until_moved(CONNECTIONS)?;
         client.turn(WARM_UP)?;
     }
     for round in 0..schedule.rounds {
