@@ -50,7 +50,7 @@ conformance: setup plugins ## Run all cases of the Autobahn test suite, ten minu
 bench: bench-build ## Measure Socklet beside native servers, a quarter of an hour on a quiet machine
 	$(BENCH) run --mode full
 
-bench-quick: bench-build ## Measure what there are targets for, in less than three minutes
+bench-quick: bench-build ## Measure what there are targets for, in some five minutes
 	$(BENCH) run --mode quick
 
 bench-docs: ## Put the results of the last `make bench` into host/docs/performance.md
@@ -58,9 +58,9 @@ bench-docs: ## Put the results of the last `make bench` into host/docs/performan
 
 bench-build: setup-rust setup-node plugins guests ## Build what `make bench` measures, and what measures it
 	@tests/setup/system.sh strace || echo "without strace no system calls are counted"
-	cargo build --release --locked --package socklet --target-dir target
+	cargo build --release --locked --package socklet --package socklet-plugin --bin socklet --example asleep --target-dir target
 	cargo build $(IN_BENCH) --locked --release
-	cargo build $(IN_BENCH) --locked --profile guest --target wasm32-wasip2 --package broadcast
+	cargo build $(IN_BENCH) --locked --profile guest --target wasm32-wasip2 --package broadcast --package remember
 
 fuzz: setup-fuzz ## Fuzz the framing and inflating, each for FUZZ_SECONDS
 	@for target in framing inflate; do \
@@ -78,7 +78,7 @@ lint: setup-rust ## Check formatting and lints, warnings are errors
 	cargo clippy $(IN_PLUGINS) $(WASM) --workspace --all-targets -- -D warnings
 	cargo clippy $(IN_GUESTS) $(WASM) --all-targets -- -D warnings
 	cargo clippy $(IN_BENCH) --all-targets --locked -- -D warnings
-	cargo clippy $(IN_BENCH) --profile guest --target wasm32-wasip2 --package broadcast --locked -- -D warnings
+	cargo clippy $(IN_BENCH) --profile guest --target wasm32-wasip2 --package broadcast --package remember --locked -- -D warnings
 
 fmt: setup-rust ## Format all Rust code
 	cargo fmt --all

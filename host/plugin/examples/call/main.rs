@@ -4,16 +4,15 @@
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a measurement prints, and ends at the first surprise")]
 
 mod net;
+mod parts;
 
 use net::Net;
+use parts::{load, request, tenant};
 use prometheus_client::registry::Registry;
 use rustix::time::{ClockId, clock_gettime};
-use socklet_core::{
-    Answer, Authenticator, Behavior, Call, ConnectionId, Event, Message, Quotas, Session, Tenant, UpgradeRequest,
-    Upgraded, Verdict,
-};
-use socklet_plugin::{CallLimits, EngineConfig, Grants, InstancePolicy, OnSwap, Plugin, PluginConfig, Plugins};
-use std::{collections::BTreeMap, hint::black_box, path::PathBuf, sync::Arc};
+use socklet_core::{Answer, Authenticator, Behavior, Call, Event, Message, Session, UpgradeRequest, Upgraded, Verdict};
+use socklet_plugin::{EngineConfig, InstancePolicy, Plugin, Plugins};
+use std::{hint::black_box, sync::Arc};
 
 /// Sessions that take turns, so that an instance of each is not only what the cache still holds.
 const SESSIONS: usize = 16;
@@ -76,33 +75,6 @@ fn main() {
     }
 }
 
-async fn load(plugins: &Plugins, name: &str) -> Plugin {
-    let file = format!("../../plugins/target/wasm32-wasip2/release/{name}.wasm");
-    let settings = match name {
-        "ip_auth" => BTreeMap::from([("networks".to_owned(), r#"{"127.0.0.0/8": "local"}"#.to_owned())]),
-        _ => BTreeMap::new(),
-    };
-    let config = PluginConfig {
-        name: "measured".parse().unwrap(),
-        source: PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(file).into(),
-        digest: None,
-        settings,
-        limits: CallLimits::default(),
-        grants: Grants::default(),
-        stateless: false,
-        recycle_calls: None,
-        recycle_memory: None,
-        fleeting: true,
-        saved_state_max: 1 << 20,
-        on_swap: OnSwap::Keep,
-    };
-    plugins.load(config).await.unwrap()
-}
-
-fn tenant() -> Arc<Tenant> {
-    Arc::new(Tenant::new("acme".parse().unwrap(), Quotas::default()))
-}
-
 async fn sessions(plugin: &Plugin, policy: &InstancePolicy) -> Vec<Box<dyn Session>> {
     let net = Arc::new(Net::default());
     let behavior: Arc<dyn Behavior> =
@@ -140,23 +112,6 @@ fn finished(call: Call) {
 fn authenticate(runtime: &tokio::runtime::Runtime, authenticator: &dyn Authenticator, request: Arc<UpgradeRequest>) {
     let verdict = runtime.block_on(authenticator.authenticate(request)).unwrap();
     assert!(matches!(verdict, Verdict::Grant(_) | Verdict::Abstain), "{verdict:?}");
-}
-
-fn request() -> UpgradeRequest {
-    UpgradeRequest {
-        connection: ConnectionId::next(),
-        listener: "main".into(),
-        method: "GET".into(),
-        secure: false,
-        authority: "localhost".into(),
-        path: "/".into(),
-        query: None,
-        headers: vec![],
-        captures: vec![],
-        client_ip: Some([127, 0, 0, 1].into()),
-        client_port: 4711,
-        attributes: vec![],
-    }
 }
 
 fn thread_ns() -> u64 {

@@ -4,7 +4,7 @@ use crate::{
     config,
     load::Kind,
     progress::Progress,
-    rounds::{self, Schedule, Work},
+    rounds::{self, EVERY, Schedule, Work},
     server::Subject,
     stats::{Interval, median, ratios},
     wire::Measured,
@@ -74,7 +74,8 @@ pub(crate) fn ab(options: &Ab) -> anyhow::Result<()> {
 }
 
 fn compare(subjects: &[Subject], load: &LoadOptions) -> anyhow::Result<()> {
-    let work = Work { kind: load.kind, bytes: load.bytes, connections: load.connections, depth: load.depth };
+    let (bytes, connections, depth) = (load.bytes, load.connections, load.depth);
+    let work = Work { kind: load.kind, bytes, connections, depth, every: EVERY };
     let schedule = Schedule { rounds: load.rounds.max(1), turn: Duration::from_secs_f64(load.seconds) };
     let mut progress = Progress::new();
     let measured = rounds::run(subjects, &work, schedule, |round, subject| {

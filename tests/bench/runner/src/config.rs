@@ -13,14 +13,23 @@ pub(crate) enum Wanted {
     Connection,
     /// One instance for all, and a fresh instance of an authenticator for each request.
     Authenticated,
+    /// A fresh instance for each event.
+    Event,
+    /// An instance for each connection, which is saved and dropped when it was idle for a second.
+    Asleep,
 }
 
+/// How many instances may be awake at a time where they sleep when they are idle.
+pub(crate) const AWAKE: u32 = 2_000;
+
 /// The names of the Socklets, as [`Wanted::named`] knows them.
-pub(crate) const NAMES: &[&str] = &["socklet-shared", "socklet-connection", "socklet-auth"];
+pub(crate) const NAMES: &[&str] =
+    &["socklet-shared", "socklet-connection", "socklet-auth", "socklet-event", "socklet-asleep"];
 
 const STOCK: &str = "plugins/target/wasm32-wasip2/release";
 const GUESTS: &str = "tests/guests/target/wasm32-wasip2/release/examples";
 const GUEST: &str = "tests/bench/target/wasm32-wasip2/guest";
+const ADMIN: &str = "[admin]\nbind = 'unix:admin.sock'\n";
 
 // === impl Wanted ===
 
@@ -30,6 +39,8 @@ impl Wanted {
             "socklet-shared" => Some(Self::Shared),
             "socklet-connection" => Some(Self::Connection),
             "socklet-auth" => Some(Self::Authenticated),
+            "socklet-event" => Some(Self::Event),
+            "socklet-asleep" => Some(Self::Asleep),
             _ => None,
         }
     }
@@ -49,16 +60,24 @@ pub(crate) fn release() -> PathBuf {
 /// A configuration whose one route is `/`. Limits are raised where a load would meet them.
 pub(crate) fn text(wanted: Wanted, kind: Kind) -> anyhow::Result<String> {
     let behavior = match kind {
+        _ if wanted == Wanted::Asleep => remember()?,
         Kind::Fanout => component(GUEST, "broadcast.wasm", "make bench-build")?,
         _ => component(STOCK, "echo.wasm", "make plugins")?,
     };
     let (instance, instances) = match wanted {
         Wanted::Connection => ("connection", 19_000),
         Wanted::Shared | Wanted::Authenticated => ("shared", 1_000),
+        Wanted::Event => ("event", 1_000),
+        // A place that was used once keeps memory: there are few of them.
+        Wanted::Asleep => ("connection", AWAKE),
     };
     let mut text = common(instances);
     text += &plugin("behavior", &behavior);
     text += &format!("[[route]]\npath = '/'\nbehavior = 'behavior'\ninstance = '{instance}'\n");
+    if wanted == Wanted::Asleep {
+        text += "hibernate_after = '1s'\n";
+        text += ADMIN;
+    }
     if wanted == Wanted::Authenticated {
         text += "authenticators = ['addresses']\n";
         text += &plugin("addresses", &component(STOCK, "ip_auth.wasm", "make plugins")?);
@@ -76,6 +95,20 @@ pub(crate) fn neighbor(instance: &str) -> anyhow::Result<String> {
     text += &format!("[[route]]\npath = '/'\nbehavior = 'quiet'\ninstance = '{instance}'\n");
     text += "[[route]]\npath = '/loops'\nbehavior = 'loops'\n";
     Ok(text)
+}
+
+/// The one route `/`, an instance for each of `connections`, and an admin API to swap them by.
+pub(crate) fn swapped(connections: usize) -> anyhow::Result<String> {
+    let mut text = common(connections as u32 + 2_000);
+    text += &plugin("behavior", &remember()?);
+    // All stay awake but for the swap.
+    text += "[[route]]\npath = '/'\nbehavior = 'behavior'\nhibernate_after = '1h'\n";
+    Ok(text + ADMIN)
+}
+
+/// An echo that can be saved.
+pub(crate) fn remember() -> anyhow::Result<PathBuf> {
+    component(GUEST, "remember.wasm", "make bench-build")
 }
 
 /// What every configuration has. Heartbeats stay out of the way.

@@ -1,5 +1,7 @@
 //! `bench`: measures Socklet beside native servers, as `host/docs/performance.md` describes.
 
+mod admin;
+mod asleep;
 mod client;
 mod compare;
 mod config;
@@ -18,6 +20,7 @@ mod rounds;
 mod run;
 mod server;
 mod stats;
+mod swap;
 mod table;
 mod targets;
 mod wire;

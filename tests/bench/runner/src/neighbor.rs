@@ -5,7 +5,7 @@ use crate::{
     config,
     load::{Kind, frames, open::Target},
     process,
-    rounds::{Schedule, Work},
+    rounds::{EVERY, Schedule, Work},
     server::Server,
     stats::{Interval, median, ratios},
 };
@@ -53,7 +53,7 @@ struct Side {
 impl Side {
     fn start(socklet: &Path, instance: &str, loops: usize) -> anyhow::Result<Self> {
         let server = Server::socklet("socklet", socklet, &config::neighbor(instance)?)?;
-        let work = Work { kind: Kind::Paced, bytes: 64, connections: CONNECTIONS, depth: 1 };
+        let work = Work { kind: Kind::Paced, bytes: 64, connections: CONNECTIONS, depth: 1, every: EVERY };
         let mut client = Client::start(&work.options(&server, Ipv4Addr::new(127, 0, 0, 2)))?;
         client.open(CONNECTIONS)?;
         client.turn(WARM_UP)?;

@@ -2,7 +2,8 @@
 
 use crate::{
     load::Kind,
-    rounds::{Schedule, Work},
+    memory::ASLEEP,
+    rounds::{EVERY, Schedule, Work},
 };
 use clap::ValueEnum;
 use std::time::Duration;
@@ -10,7 +11,7 @@ use std::time::Duration;
 /// How much is measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Mode {
-    /// The cells that there are targets for, in less than three minutes: to see that nothing broke.
+    /// The cells that there are targets for, in some five minutes: to see that nothing broke.
     Quick,
     /// All of it, in about a quarter of an hour.
     Full,
@@ -25,6 +26,9 @@ pub(crate) struct Plan {
     /// Ways to share an instance, for the quiet tenant beside loops, and how long that is measured.
     pub(crate) quiet: Vec<&'static str>,
     pub(crate) beside: Schedule,
+    /// Instances that sleep without sockets, and connections that are swapped.
+    pub(crate) asleep: bool,
+    pub(crate) swap: Option<Schedule>,
 }
 
 /// One load, and who bears it.
@@ -43,6 +47,8 @@ pub(crate) struct Cell {
 const SOCKLETS: [&str; 2] = ["socklet-shared", "socklet-connection"];
 const ECHOES: [&str; 7] =
     [SOCKLETS[0], SOCKLETS[1], "tungstenite", "tungstenite-tuned", "fastwebsockets", "tokio-websockets", "ws"];
+/// A fresh instance for each event: in the first echo alone.
+const EVENT: &str = "socklet-event";
 const QUIET: [&str; 2] = ["shared", "connection"];
 /// Of echoes, those that there are targets for or against.
 const COMPARED: [&str; 4] = [SOCKLETS[0], SOCKLETS[1], "tungstenite", "fastwebsockets"];
@@ -64,20 +70,26 @@ impl Plan {
         self.cells.retain(|cell| cell.name.contains(only));
         self.memory.retain(|server| format!("memory {server}").contains(only));
         self.quiet.retain(|instance| format!("quiet {instance}").contains(only));
+        self.asleep &= "asleep".contains(only);
+        self.swap = self.swap.filter(|_| "swap".contains(only));
     }
 
     fn quick() -> Self {
         let short = schedule(3, 400);
         let mut cells: Vec<Cell> = aims().map(|aim| Cell { schedule: short, ..echo(aim, &COMPARED) }).collect();
         cells[0].again = true;
+        cells[0].servers.push(EVENT);
         cells.push(Cell { schedule: short, ..fanout(1_000, 8, &["socklet-shared", "tungstenite"]) });
         cells.push(Cell { schedule: short, ..handshakes(&["socklet-shared", "socklet-auth"]) });
-        Self { cells, memory: SOCKLETS.to_vec(), quiet: QUIET.to_vec(), beside: schedule(4, 1_000) }
+        let memory = [SOCKLETS[0], SOCKLETS[1], ASLEEP].to_vec();
+        let (beside, swap) = (schedule(4, 1_000), Some(schedule(3, 8_000)));
+        Self { cells, memory, quiet: QUIET.to_vec(), beside, asleep: true, swap }
     }
 
     fn full() -> Self {
         let mut cells: Vec<Cell> = aims().map(|aim| echo(aim, &ECHOES)).collect();
         cells[0].again = true;
+        cells[0].servers.push(EVENT);
         cells[2].again = true;
         for bytes in [64, 1 << 10, 64 << 10] {
             for connections in [1, 100, 1_000] {
@@ -99,7 +111,9 @@ impl Plan {
         let all = ["socklet-shared", "socklet-auth", "socklet-connection", "tungstenite", "fastwebsockets", "ws"];
         cells.push(handshakes(&all));
         cells.push(paced(&COMPARED));
-        Self { cells, memory: ECHOES.to_vec(), quiet: QUIET.to_vec(), beside: schedule(9, 1_500) }
+        let memory = [ASLEEP].into_iter().chain(ECHOES).collect();
+        let (beside, swap) = (schedule(9, 1_500), Some(schedule(9, 8_000)));
+        Self { cells, memory, quiet: QUIET.to_vec(), beside, asleep: true, swap }
     }
 }
 
@@ -118,7 +132,7 @@ fn cell(
     (bytes, connections, depth): (usize, usize, usize),
     servers: &[&'static str],
 ) -> Cell {
-    let work = Work { kind, bytes, connections, depth };
+    let work = Work { kind, bytes, connections, depth, every: EVERY };
     Cell { name, work, schedule: schedule(9, 1_000), servers: servers.to_vec(), again: false, calls: false }
 }
 

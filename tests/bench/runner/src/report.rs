@@ -1,11 +1,13 @@
 //! What a run has found, as it is kept.
 
 use crate::{
+    asleep::Asleep,
     counters::Calls,
     load::Kind,
     memory::Memory,
     neighbor::Neighbor,
     stats::{Interval, median, ratios},
+    swap::Swapped,
     wire::Measured,
 };
 use serde::{Deserialize, Serialize};
@@ -30,6 +32,9 @@ pub(crate) struct Report {
     pub(crate) cells: Vec<CellReport>,
     pub(crate) memory: Vec<Memory>,
     pub(crate) neighbor: Vec<Neighbor>,
+    /// Nothing where nobody asked; or why there is no figure.
+    pub(crate) asleep: Option<Result<Asleep, String>>,
+    pub(crate) swapped: Option<Result<Swapped, String>>,
 }
 
 /// A cell.
@@ -125,8 +130,9 @@ mod tests {
 
     fn report(cell: CellReport) -> Report {
         let text = String::new;
-        let (memory, neighbor) = (Vec::new(), Vec::new());
-        Report { mode: text(), commit: text(), kernel: text(), seconds: 0, cells: vec![cell], memory, neighbor }
+        let (memory, neighbor, asleep, swapped) = (Vec::new(), Vec::new(), None, None);
+        let (cells, mode, commit, kernel) = (vec![cell], text(), text(), text());
+        Report { mode, commit, kernel, seconds: 0, cells, memory, neighbor, asleep, swapped }
     }
 
     #[test]

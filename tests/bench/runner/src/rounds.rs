@@ -19,7 +19,12 @@ pub(crate) struct Work {
     pub(crate) bytes: usize,
     pub(crate) connections: usize,
     pub(crate) depth: usize,
+    /// Milliseconds between two messages of a connection, where they are sent at fixed times.
+    pub(crate) every: u64,
 }
+
+/// What that is unless somebody says otherwise.
+pub(crate) const EVERY: u64 = 100;
 
 /// How long it goes on.
 #[derive(Clone, Copy, Debug)]
@@ -68,7 +73,7 @@ impl Work {
             kind: self.kind,
             bytes: self.bytes,
             depth: self.depth,
-            every: 100,
+            every: self.every,
             clients: self.connections.min(256),
         }
     }

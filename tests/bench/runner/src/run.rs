@@ -1,7 +1,7 @@
 //! `bench run`: all of it, one thing after the other. What fails leaves a reason behind, and the rest goes on.
 
 use crate::{
-    config, counters, memory,
+    asleep, config, counters, memory,
     memory::Memory,
     neighbor,
     neighbor::Neighbor,
@@ -11,7 +11,7 @@ use crate::{
     report::{AGAIN, CellReport, Report, ServerReport},
     rounds, server,
     server::Subject,
-    table,
+    swap, table,
     wire::Measured,
 };
 use anyhow::Context;
@@ -33,7 +33,8 @@ pub(crate) struct Options {
     /// Where the results go, as JSON; left out: `tests/bench/results/`, named after the mode.
     #[arg(long)]
     out: Option<PathBuf>,
-    /// Measures only what has this in its name: `echo 64 KiB`, `fan-out`, `handshakes`, `memory`, `quiet`.
+    /// Measures only what has this in its name: `echo 64 KiB`, `fan-out`, `handshakes`, `memory`, `quiet`,
+    /// `asleep`, `swap`.
     #[arg(long, default_value = "")]
     only: String,
 }
@@ -54,6 +55,8 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
         cells: Vec::new(),
         memory: Vec::new(),
         neighbor: Vec::new(),
+        asleep: None,
+        swapped: None,
     };
     let all = plan.cells.len();
     for (number, cell) in plan.cells.iter().enumerate() {
@@ -77,6 +80,20 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
         let ratio = quiet.as_ref().map_or_else(Clone::clone, |quiet| format!("{:.2}", quiet.ratio.median));
         progress.keep(&format!("quiet tenant beside loops, {instance}: {ratio}"));
         report.neighbor.push(Neighbor { instance: instance.to_owned(), quiet });
+    }
+    if plan.asleep {
+        progress.say("instances that sleep, without sockets");
+        let found = kept(asleep::measure(&socklet))?;
+        let bytes = found.as_ref().map_or_else(Clone::clone, |found| format!("{:.0} bytes", found.bytes));
+        progress.keep(&format!("an instance that sleeps, without its socket: {bytes}"));
+        report.asleep = Some(found);
+    }
+    if let Some(schedule) = plan.swap {
+        let found =
+            kept(swap::measure(&socklet, schedule, |round| progress.say(&format!("swap: round {}", round + 1))))?;
+        let took = found.as_ref().map_or_else(Clone::clone, |found| format!("{:.0} ms", found.took.median));
+        progress.keep(&format!("connections that are swapped: {took}"));
+        report.swapped = Some(found);
     }
     report.seconds = start.elapsed().as_secs();
     keep(&report, &out)?;

@@ -1,6 +1,7 @@
 //! Servers that are measured: how each is started, and where it listens.
 
 use crate::{
+    admin::Admin,
     config::{self, Wanted},
     load::Kind,
     process::{self, Process},
@@ -47,8 +48,8 @@ enum How {
 pub(crate) struct Server {
     pub(crate) address: SocketAddr,
     process: Process,
-    /// Its folder lives as long as it does.
-    _folder: tempfile::TempDir,
+    /// Lives as long as it does.
+    folder: tempfile::TempDir,
 }
 
 // === impl Subject ===
@@ -93,7 +94,7 @@ fn native(name: &str, kind: Kind) -> anyhow::Result<Server> {
     };
     let line = process.line(PATIENCE)?;
     let address = line.strip_prefix("listening on ").with_context(|| line.clone())?.parse()?;
-    Ok(Server { address, process, _folder: folder })
+    Ok(Server { address, process, folder })
 }
 
 // === impl Server ===
@@ -110,13 +111,18 @@ impl Server {
             let line = process.line(PATIENCE)?;
             if let Some((_, address)) = line.trim().strip_prefix("listener ").and_then(|line| line.split_once(": ")) {
                 let address = address.parse().with_context(|| line.clone())?;
-                return Ok(Self { address, process, _folder: folder });
+                return Ok(Self { address, process, folder });
             }
         }
     }
 
     pub(crate) fn id(&self) -> u32 {
         self.process.id()
+    }
+
+    /// Its admin API, where the configuration has one.
+    pub(crate) fn admin(&self) -> Admin {
+        Admin::new(self.folder.path().join("admin.sock"))
     }
 
     /// What became of it, for an error that the load noticed.

@@ -29,6 +29,11 @@ impl Interval {
         medians.sort_by(f64::total_cmp);
         Self { median: median(values), low: medians[RESAMPLES / 20], high: medians[RESAMPLES - 1 - RESAMPLES / 20] }
     }
+
+    /// In another unit.
+    pub(crate) fn scaled(self, by: f64) -> Self {
+        Self { median: self.median * by, low: self.low * by, high: self.high * by }
+    }
 }
 
 /// The median; NaN of nothing.

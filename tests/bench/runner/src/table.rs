@@ -4,6 +4,7 @@ use crate::{
     counters::Calls,
     load::Kind,
     report::{AGAIN, CellReport, Report},
+    stats::Interval,
     targets::{Outcome, TARGETS, Target, fresh_instance},
     wire::Measured,
 };
@@ -14,6 +15,7 @@ const COLUMNS: &[&str] = &[
     "socklet-shared",
     "socklet-connection",
     "socklet-auth",
+    "socklet-event",
     "tungstenite",
     "tungstenite-tuned",
     "fastwebsockets",
@@ -50,6 +52,17 @@ pub(crate) fn of(report: &Report) -> String {
              eight endless loops of another tenant.",
             neighbors(report),
         ),
+        (
+            "200,000 instances that sleep, in one process without sockets, and a message to one that sleeps and to one that is \
+             awake.",
+            asleep(report),
+        ),
+        (
+            "10,000 connections with a message every two seconds, an instance each, swapped to another version: none was closed, \
+             and every answer came. p99 from the intended time, of 8 s without and with a swap. An instance moves with its next message, so two seconds \
+             are the clients'.",
+            swapped(report),
+        ),
     ];
     for (about, rows) in sections.iter().filter(|(_, rows)| !rows.is_empty()) {
         out += &format!("{about}\n\n{rows}\n");
@@ -75,9 +88,9 @@ fn targets(report: &Report) -> String {
             Outcome::Failed(why) => (one_line(&why), "?"),
             Outcome::Found(at) => {
                 let met = if at.median <= target.most { "yes" } else { "**no**" };
-                let found = match target.is_quotient() {
-                    true => format!("{} ({} to {})", number(at.median), number(at.low), number(at.high)),
-                    false => number(at.median),
+                let found = match at.low == at.high {
+                    false => format!("{} ({} to {})", number(at.median), number(at.low), number(at.high)),
+                    true => number(at.median),
                 };
                 (found, met)
             }
@@ -185,6 +198,44 @@ fn neighbors(report: &Report) -> String {
         Err(why) => vec![neighbor.instance.clone(), one_line(why), String::new(), String::new()],
     });
     markdown(&head, rows)
+}
+
+fn asleep(report: &Report) -> String {
+    let head = ["bytes of each", "of which it saved", "asleep, µs of CPU", "awake, µs of CPU", "difference, µs"];
+    let rows = report.asleep.iter().map(|found| match found {
+        Ok(found) => {
+            let Interval { median, low, high } = found.added.scaled(1e-3);
+            vec![
+                format!("{:.0}", found.bytes),
+                format!("{:.0}", found.saved),
+                format!("{:.1}", found.asleep / 1e3),
+                format!("{:.1}", found.awake / 1e3),
+                format!("{median:.1} ({low:.1} to {high:.1})"),
+            ]
+        }
+        Err(why) => failed(why, head.len()),
+    });
+    markdown(&head.map(str::to_owned), rows)
+}
+
+fn swapped(report: &Report) -> String {
+    let head = ["until all have moved, ms", "p99 without, ms", "p99 with, ms", "added, ms"];
+    let rows = report.swapped.iter().map(|found| match found {
+        Ok(found) => {
+            let range = |at: Interval| format!("{:.0} ({:.0} to {:.0})", at.median, at.low, at.high);
+            let (without, with) = (format!("{:.2}", found.without), format!("{:.2}", found.with));
+            vec![range(found.took), without, with, range(found.added)]
+        }
+        Err(why) => failed(why, head.len()),
+    });
+    markdown(&head.map(str::to_owned), rows)
+}
+
+/// A row that says why there is none.
+fn failed(why: &str, columns: usize) -> Vec<String> {
+    let mut row = vec![String::new(); columns];
+    row[0] = one_line(why);
+    row
 }
 
 fn thousands(number: f64) -> String {

@@ -1,6 +1,7 @@
 //! What Socklet is to reach, and whether it does.
 
 use crate::{
+    memory::ASLEEP,
     plan::{HANDSHAKES, echo_name, fanout_name},
     report::Report,
     stats::Interval,
@@ -9,6 +10,8 @@ use crate::{
 /// The two ways to share an instance that targets speak of.
 pub(crate) const SHARED: &str = "socklet-shared";
 pub(crate) const CONNECTION: &str = "socklet-connection";
+/// The host without a server.
+const WITHOUT_SOCKETS: &str = "no sockets";
 
 /// A target.
 #[derive(Debug)]
@@ -29,6 +32,12 @@ enum What {
     /// Bytes, not a quotient.
     Memory,
     Neighbor,
+    /// Of instances that sleep, without sockets: bytes, and microseconds of CPU time.
+    Asleep,
+    WakeUp,
+    /// Milliseconds.
+    Swap,
+    SwapAdded,
 }
 
 /// How it came out.
@@ -65,6 +74,12 @@ pub(crate) const TARGETS: &[Target] = &[
     target("handshake, fresh authenticator", SHARED, "socklet-auth", 1.12, What::Handshake),
     target("idle connection, bytes of RSS", "", SHARED, 1_300.0, What::Memory),
     target("idle connection, bytes of RSS", "", CONNECTION, 28_000.0, What::Memory),
+    target("echo 1 KiB, 1,000 connections", SHARED, "socklet-event", 1.8, KIB_1000),
+    target("idle connection, bytes of RSS", "", ASLEEP, 2_048.0, What::Memory),
+    target("200,000 asleep, bytes of each", "", WITHOUT_SOCKETS, 1_024.0, What::Asleep),
+    target("what a wake-up adds, µs of CPU", "awake", WITHOUT_SOCKETS, 20.0, What::WakeUp),
+    target("10,000 swapped while they echo, ms", "", CONNECTION, 5_000.0, What::Swap),
+    target("10,000 swapped, added p99, ms", "no swap", CONNECTION, 100.0, What::SwapAdded),
     target("quiet beside eight endless loops, p99", "without them", SHARED, 1.2, What::Neighbor),
     target("quiet beside eight endless loops, p99", "without them", CONNECTION, 1.2, What::Neighbor),
 ];
@@ -82,17 +97,17 @@ impl Target {
     }
 
     pub(crate) fn is_quotient(&self) -> bool {
-        !matches!(self.what, What::Memory)
+        !matches!(self.what, What::Memory | What::Asleep | What::WakeUp | What::Swap | What::SwapAdded)
     }
 
     fn find(&self, report: &Report) -> Option<Result<Interval, String>> {
+        let exactly = |value| Interval { median: value, low: value, high: value };
         match self.what {
             What::Echo(bytes, connections, depth) => self.costs(report, &echo_name((bytes, connections, depth))),
             What::Fanout(receivers, burst) => self.costs(report, &fanout_name(receivers, burst)),
             What::Handshake => self.costs(report, HANDSHAKES),
             What::Memory => {
                 let found = report.memory.iter().find(|memory| memory.server == self.server)?;
-                let exactly = |bytes| Interval { median: bytes, low: bytes, high: bytes };
                 Some(found.taken.as_ref().map(|taken| exactly(taken.bytes)).map_err(String::clone))
             }
             What::Neighbor => {
@@ -100,6 +115,11 @@ impl Target {
                 let found = report.neighbor.iter().find(|neighbor| neighbor.instance == instance)?;
                 Some(found.quiet.as_ref().map(|quiet| quiet.ratio).map_err(String::clone))
             }
+            // Beside what it has saved.
+            What::Asleep => Some(report.asleep.clone()?.map(|found| exactly(found.bytes - found.saved))),
+            What::WakeUp => Some(report.asleep.clone()?.map(|found| found.added.scaled(1e-3))),
+            What::Swap => Some(report.swapped.clone()?.map(|found| found.took)),
+            What::SwapAdded => Some(report.swapped.clone()?.map(|found| found.added)),
         }
     }
 
@@ -139,6 +159,14 @@ mod tests {
                     What::Echo(bytes, connections, depth) => echo_name((bytes, connections, depth)),
                     What::Fanout(receivers, burst) => fanout_name(receivers, burst),
                     What::Handshake => HANDSHAKES.to_owned(),
+                    What::Asleep | What::WakeUp => {
+                        assert!(plan.asleep, "{target:?}");
+                        continue;
+                    }
+                    What::Swap | What::SwapAdded => {
+                        assert!(plan.swap.is_some(), "{target:?}");
+                        continue;
+                    }
                     What::Memory => {
                         assert!(plan.memory.contains(&target.server), "{target:?}");
                         continue;

@@ -33,3 +33,14 @@ pub(super) async fn sleeper() {
     assert_eq!(stage.traps("timeout").await, 2.0);
     stage.others_go_on().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+pub(super) async fn compute() {
+    let mut stage = Stage::new("compute", "").await;
+    let (mut client, _) = stage.open().await;
+    assert_eq!(client.ask("1").await, "done");
+    assert_eq!(client.ask("one").await, "one");
+    client.vanish();
+    stage.dies("10000000", "deadline").await;
+    stage.others_go_on().await;
+}
