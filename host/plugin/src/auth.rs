@@ -7,11 +7,11 @@ use crate::{
     guests::Lost,
     instance::{Linked, Sandbox},
     loaded::Loaded,
-    meter::{Place, TimedOut, timed},
+    meter::{Place, timed},
     metrics::{AuthOutcome, Hook, Outcome},
     pace::Pace,
     state::Scope,
-    swap::{self, Follower},
+    swap::Follower,
 };
 use socklet_core::{Authenticator, BoxFuture, CallError, DeathKind, RouteName, Tenant, UpgradeRequest, Verdict};
 use std::{
@@ -173,7 +173,7 @@ impl Judge {
                 answer::verdict(verdict).map_err(|invalid| Failure::Died(DeathKind::InvalidAnswer, invalid.to_string()))
             }
             Ok(Err(failure)) => Err(failure),
-            Err(TimedOut) => Err(Failure::Died(DeathKind::Timeout, "waited for too long".into())),
+            Err(timed_out) => Err(Failure::timed_out(timed_out)),
         };
         let outcome = match &checked {
             Ok(Verdict::Deny(_)) => Outcome::Refused,
@@ -190,7 +190,7 @@ impl Judge {
         }
         match &checked {
             Ok(_) => self.loaded.trial().passed(),
-            Err(Failure::Died(..)) if self.loaded.trial().died() => swap::fail(&self.loaded),
+            Err(Failure::Died(..)) => self.loaded.died(),
             Err(_) => {}
         }
         checked.map_err(|failure| failure.report(&self.scope, Hook::Authenticate))

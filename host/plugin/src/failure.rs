@@ -2,7 +2,7 @@
 
 use crate::{
     host::log::clean,
-    meter::{Account, Exceeded},
+    meter::{Account, Exceeded, TimedOut},
     metrics::{Hook, Outcome},
     state::Scope,
 };
@@ -67,6 +67,11 @@ impl Failure {
                 CallError::Host { event }
             }
         }
+    }
+
+    /// The wall-clock limit of a call was over.
+    pub(crate) fn timed_out(TimedOut: TimedOut) -> Self {
+        Self::Died(DeathKind::Timeout, "waited for too long".into())
     }
 
     pub(crate) fn outcome(&self) -> Outcome {

@@ -93,18 +93,16 @@ impl Share {
         Arc::new(Self { id: NEXT.fetch_add(1, Relaxed), tenant, time: AtomicU64::new(0) })
     }
 
-    /// Counts CPU time against the tenant's quota, if it has one.
-    pub(crate) fn used(&self, cpu: Duration) {
-        if let Some(quota) = self.tenant.cpu() {
-            // What is over is waited for before the next slice.
-            let _ = quota.take(u64::try_from(cpu.as_nanos()).unwrap_or(u64::MAX), Instant::now(), Duration::MAX);
-        }
+    /// Counts CPU time against the tenant's quota, if it has one; then as [`Share::rest`]. What is over is waited for before the next
+    /// slice.
+    pub(crate) fn used(&self, cpu: Duration) -> Option<Duration> {
+        let nanos = u64::try_from(cpu.as_nanos()).unwrap_or(u64::MAX);
+        self.tenant.cpu()?.take(nanos, Instant::now(), Duration::MAX).filter(|rest| !rest.is_zero())
     }
 
     /// How long the tenant has to wait, since it has used more CPU time than it may. None: it need not.
     pub(crate) fn rest(&self) -> Option<Duration> {
-        let quota = self.tenant.cpu()?;
-        quota.take(0, Instant::now(), Duration::MAX).filter(|rest| !rest.is_zero())
+        self.used(Duration::ZERO)
     }
 }
 
@@ -346,9 +344,8 @@ struct Held<'a> {
 impl Drop for Held<'_> {
     fn drop(&mut self) {
         let used = thread_clock().saturating_sub(self.began);
-        self.share.used(Duration::from_nanos(used));
         // Who has to wait for CPU time comes back when there is some.
-        let rests = self.share.rest().is_some();
+        let rests = self.share.used(Duration::from_nanos(used)).is_some();
         let (again, late) = match self.again.take() {
             Some((_, waker)) if rests => (None, Some(waker)),
             again => (again, None),

@@ -17,7 +17,7 @@ use crate::{
     rest::Rules,
     slots::{Rooms, Slots},
     state::Scope,
-    swap::Line,
+    swap::{self, Line},
     trial::Trial,
     usage::{Ledger, Usage},
     version::Version,
@@ -133,6 +133,13 @@ impl Loaded {
 
     pub(crate) fn trial(&self) -> &Trial {
         &self.trial
+    }
+
+    /// A call killed its instance. Where the version is new and this happens too often, the plugin goes back to the one before it.
+    pub(crate) fn died(self: &Arc<Self>) {
+        if self.trial.died() {
+            swap::fail(self);
+        }
     }
 
     pub(crate) fn join(&self, line: &Arc<Line>) {

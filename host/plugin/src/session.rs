@@ -1,7 +1,7 @@
 //! One connection's way to its instance.
 
 use crate::{
-    cell::{Cell, NoTurn, Turn},
+    cell::{Cell, Turn},
     failure::Failure,
     guests::{Lost, Started},
     instance::BehaviorInstance,
@@ -78,13 +78,13 @@ impl fmt::Debug for PluginSession {
 async fn wait(cell: Arc<Cell>, connection: ConnectionId, event: Event) -> Result<Answer, CallError> {
     match cell.turn(hook(&event)).await {
         Ok(turn) => finished(start(&cell, turn, connection, event)).await,
-        Err(NoTurn::Dead(error)) => finished(bereaved(&cell, error, connection, event)).await,
         // Whoever holds the others up, a connection that was opened is closed.
-        Err(NoTurn::TooLong(error)) => finished(bereaved(&cell, error, connection, event)).await,
+        Err(no_turn) => finished(bereaved(&cell, no_turn.error(), connection, event)).await,
     }
 }
 
-/// A call after the instance died, or when it cannot be had: `on-close` runs on an instance of its own, so that what kills it there kills nobody else.
+/// A call after the instance died, or when it cannot be had: `on-close` runs on an instance of its own, so that what kills it there
+/// kills nobody else.
 fn bereaved(dead: &Cell, error: CallError, connection: ConnectionId, event: Event) -> Call {
     if !matches!(event, Event::Close(_)) {
         return Call::Done(Err(error));

@@ -33,7 +33,6 @@ pub(crate) struct State {
     pub(crate) scope: Arc<Scope>,
     /// None where nobody could be told that one is due.
     pub(crate) timers: Option<Arc<Timers>>,
-    _live: Live,
     _slot: Slot,
 }
 
@@ -60,9 +59,6 @@ pub(crate) struct Scope {
     pub(crate) rooms: Rooms,
 }
 
-/// Counts an instance for as long as it lives.
-struct Live(Arc<Scope>);
-
 // === impl State ===
 
 impl State {
@@ -79,20 +75,19 @@ impl State {
             .max_random_size(RANDOM_MAX)
             .build();
         let account = Arc::new(Account::default());
+        scope.metrics.live().inc();
+        scope.census.born();
         Self {
             wasi,
             table,
             limits: Limits::new(scope.limits.memory_max, account.clone(), scope.clone()),
             meter: Meter::new(account, scope.timeout, &scope.limits),
-            _live: Live::new(scope.clone()),
             _slot: slot,
             timers,
             scope,
         }
     }
-}
 
-impl State {
     /// Enters into the books what the call has used.
     pub(crate) fn settle(&mut self) {
         self.scope.usage.settle(&mut self.meter.spent);
@@ -102,6 +97,8 @@ impl State {
 impl Drop for State {
     fn drop(&mut self) {
         self.settle();
+        self.scope.metrics.live().dec();
+        self.scope.census.gone();
     }
 }
 
@@ -148,9 +145,7 @@ impl Scope {
         self.metrics.called(hook, outcome, duration, cpu);
         self.usage.called(cpu, matches!(outcome, Outcome::Died(_) | Outcome::Canceled));
     }
-}
 
-impl Scope {
     /// Where the next call begins: on its caller's thread, unless such calls were slow, or the tenant has used up its CPU time.
     pub(crate) fn place(&self, pace: &Pace) -> Place {
         if self.household.share.rest().is_some() {
@@ -169,22 +164,5 @@ impl fmt::Debug for Scope {
             .field("route", &self.route)
             .field("plugin", &self.plugin)
             .finish_non_exhaustive()
-    }
-}
-
-// === impl Live ===
-
-impl Live {
-    fn new(scope: Arc<Scope>) -> Self {
-        scope.metrics.live().inc();
-        scope.census.born();
-        Self(scope)
-    }
-}
-
-impl Drop for Live {
-    fn drop(&mut self) {
-        self.0.metrics.live().dec();
-        self.0.census.gone();
     }
 }

@@ -10,7 +10,6 @@ use crate::{
     rest::{Awake, Rules, Saved},
     slots::Slot,
     state::Scope,
-    swap,
 };
 use socklet_core::{CallError, Taken};
 use std::sync::Arc;
@@ -90,20 +89,6 @@ impl Version {
             stateless: self.rules.stateless || self.fleeting,
             has_state: self.linked.has_state(),
             sees_frames: self.linked.sees_frames(),
-        }
-    }
-
-    // --- trial ---
-
-    /// A call went well.
-    pub(crate) fn passed(&self) {
-        self.loaded.trial().passed();
-    }
-
-    /// A call killed its instance. Where the version is new and this happens too often, the plugin goes back to the one before it.
-    pub(crate) fn died(&self) {
-        if self.loaded.trial().died() {
-            swap::fail(&self.loaded);
         }
     }
 

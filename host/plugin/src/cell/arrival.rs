@@ -3,19 +3,18 @@
 use super::{
     Cell, Content, NoTurn,
     content::Fallback,
-    turn::{Turn, load},
+    turn::{Turn, make},
 };
 use crate::{
     failure::Failure,
     guests::Lost,
     instance::BehaviorInstance,
-    meter::{Place, TimedOut, timed},
+    meter::{Place, timed},
     metrics::{Hook, Outcome},
     rest::Saved,
     slots::Slot,
     version::Version,
 };
-use socklet_core::DeathKind;
 use std::{sync::Arc, time::Instant};
 
 // === impl Turn ===
@@ -33,7 +32,7 @@ impl Turn {
                     target.failed(&failure, Hook::Load);
                     self.cell.refuse(target.number());
                     if let Failure::Died(..) = failure {
-                        target.died();
+                        target.loaded().died();
                     }
                 }
             }
@@ -65,16 +64,10 @@ async fn load_in(
     let sandbox = target.linked().sandbox(target.scope(), slot, cell.timers(target));
     let sandbox = sandbox.map_err(|error| Failure::Host(format!("{error:#}")))?;
     let account = sandbox.account();
-    let loaded = timed(&account, place, began, target.scope().wait, || async {
-        let instance = target.linked().instantiate(sandbox).await;
-        let mut instance = Box::new(instance.map_err(|error| Failure::at_start(&error, &account))?);
-        if target.saves() {
-            load(&mut instance, saved, &account).await?;
-        }
-        Ok(instance)
-    })
-    .await
-    .unwrap_or_else(|TimedOut| Err(Failure::Died(DeathKind::Timeout, "waited for too long".into())));
+    let saved = Some(saved).filter(|_| target.saves());
+    let loaded = timed(&account, place, began, target.scope().wait, || make(target, sandbox, saved, &account))
+        .await
+        .unwrap_or_else(|timed_out| Err(Failure::timed_out(timed_out)));
     let outcome = loaded.as_ref().map_or_else(Failure::outcome, |_| Outcome::Ok);
     let (duration, used) = (began.elapsed(), account.used());
     target.scope().called(Hook::Load, outcome, duration, if used.is_zero() { duration } else { used });

@@ -359,11 +359,8 @@ impl Cell {
             && !(worn == Worn::Memory && seat.renewed.is_some_and(|renewed| used < renewed + RENEWED))
         {
             if version.may_sleep() {
-                seat.worn = Some(worn);
                 // Now, and not when it is idle for long enough.
-                if let Some(appointment) = seat.appointment.take() {
-                    self.serving.agenda().cancel(appointment);
-                }
+                seat.wears(worn, &self.serving);
             } else if self.key.is_some() {
                 seat.retired = true;
                 version.scope().metrics.recycled(worn.as_str());
@@ -476,7 +473,13 @@ impl Seat {
 
     /// The instance makes way for one of another version as soon as it may. Whoever calls this makes an appointment.
     fn outdated(&mut self, serving: &Serving) {
-        (self.worn, self.insomnia) = (Some(Worn::Outdated), None);
+        self.insomnia = None;
+        self.wears(Worn::Outdated, serving);
+    }
+
+    /// The instance is to be replaced. Whoever calls this makes an appointment.
+    fn wears(&mut self, worn: Worn, serving: &Serving) {
+        self.worn = Some(worn);
         if let Some(appointment) = self.appointment.take() {
             serving.agenda().cancel(appointment);
         }

@@ -10,7 +10,7 @@ use crate::{
     failure::Failure,
     guests::{Lost, Started},
     host::log::clean,
-    instance::BehaviorInstance,
+    instance::{BehaviorInstance, Sandbox},
     meter::{Account, Place, TimedOut, timed},
     metrics::{Hook, Outcome},
     rest::{Awake, Rest, Saved},
@@ -181,17 +181,13 @@ impl Turn {
             let time = self.began.elapsed();
             let cpu = stopwatch.stop(time);
             self.version().pace().held(time, watch);
+            self.version().scope().household.share.used(cpu);
             match polled {
                 Ok(Poll::Ready(called)) => {
-                    self.version().scope().household.share.used(cpu);
                     return Started::Done(self.end(called, &account, Some((time, cpu)), finish, refused));
                 }
-                Ok(Poll::Pending) => {
-                    self.version().scope().household.share.used(cpu);
-                    if account.was_slow() {
-                        self.note(true);
-                    }
-                }
+                Ok(Poll::Pending) if account.was_slow() => self.note(true),
+                Ok(Poll::Pending) => {}
                 Err(Lost) => {
                     let failure = Failure::Host("host code panicked".into());
                     return Started::Done(Err(self.fail(&failure, None)));
@@ -240,11 +236,7 @@ impl Turn {
                 let kept = account.clone();
                 let call = async move {
                     timed(&account, place, began, wait, || async {
-                        let instance = version.linked().instantiate(sandbox).await;
-                        let mut instance = Box::new(instance.map_err(|error| Failure::at_start(&error, &account))?);
-                        if let Some(saved) = saved {
-                            load(&mut instance, &saved, &account).await?;
-                        }
+                        let instance = make(&version, sandbox, saved.as_ref(), &account).await?;
                         let (instance, answer) = work(instance).await;
                         answer.map(|answer| (instance, answer)).map_err(|error| Failure::in_call(&error, &account))
                     })
@@ -274,7 +266,7 @@ impl Turn {
                     self.over = true;
                     // From here on there is no way back.
                     self.fallback = None;
-                    self.version().passed();
+                    self.version().loaded().trial().passed();
                     let scope = self.version().scope();
                     match refused(&answer) {
                         false if at_once.is_some() => scope.answered_at_once(self.hook, duration, cpu),
@@ -288,7 +280,7 @@ impl Turn {
                 Err(invalid) => Failure::Died(DeathKind::InvalidAnswer, invalid.to_string()),
             },
             Ok(Err(failure)) => failure,
-            Err(TimedOut) => Failure::Died(DeathKind::Timeout, "waited for too long".into()),
+            Err(timed_out) => Failure::timed_out(timed_out),
         };
         Err(self.fail(&failure, Some((account, cpu))))
     }
@@ -314,7 +306,7 @@ impl Turn {
             self.cell.die(error);
         }
         if died {
-            version.died();
+            version.loaded().died();
         }
         error
     }
@@ -376,8 +368,23 @@ async fn wait_for_room(cell: Arc<Cell>, hook: Hook, version: Arc<Version>) -> Re
     }
 }
 
+/// An instance of a version, with what the last one left.
+pub(super) async fn make(
+    version: &Version,
+    sandbox: Sandbox,
+    saved: Option<&Saved>,
+    account: &Account,
+) -> Result<Box<BehaviorInstance>, Failure> {
+    let instance = version.linked().instantiate(sandbox).await;
+    let mut instance = Box::new(instance.map_err(|error| Failure::at_start(&error, account))?);
+    if let Some(saved) = saved {
+        load(&mut instance, saved, account).await?;
+    }
+    Ok(instance)
+}
+
 /// Gives a fresh instance what the last one left.
-pub(super) async fn load(instance: &mut BehaviorInstance, saved: &Saved, account: &Account) -> Result<(), Failure> {
+async fn load(instance: &mut BehaviorInstance, saved: &Saved, account: &Account) -> Result<(), Failure> {
     let Some(state) = saved.state() else { return Ok(()) };
     match instance.load(state).await {
         Ok(Ok(())) => Ok(()),

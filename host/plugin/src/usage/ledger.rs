@@ -2,11 +2,14 @@
 
 use super::Usage;
 use socklet_core::{PluginName, RouteName, TenantName};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
 
 /// The rows of a host.
 #[derive(Debug, Default)]
-pub(crate) struct Ledger(Mutex<Vec<Entry>>);
+pub(crate) struct Ledger(Mutex<BTreeMap<Key, Entry>>);
 
 /// What one version of a plugin has used on one route, since it was loaded.
 #[derive(Clone, Debug, PartialEq)]
@@ -51,12 +54,11 @@ pub struct UsageRow {
     pub is_final: bool,
 }
 
+/// Tenant, route, plugin and version.
+type Key = (TenantName, RouteName, PluginName, u32);
+
 #[derive(Debug)]
 struct Entry {
-    tenant: TenantName,
-    route: RouteName,
-    plugin: PluginName,
-    version: u32,
     digest: String,
     usage: Arc<Usage>,
 }
@@ -72,47 +74,34 @@ impl Ledger {
         plugin: &PluginName,
         (version, digest): (u32, &str),
     ) -> Arc<Usage> {
-        let mut entries = self.entries();
         // A version that comes back goes on where it was.
-        let open = entries.iter().find(|entry| {
-            (&entry.tenant, &entry.route, &entry.plugin, entry.version) == (tenant, route, plugin, version)
-        });
-        if let Some(open) = open {
-            return open.usage.clone();
-        }
-        let usage = Arc::<Usage>::default();
-        entries.push(Entry {
-            tenant: tenant.clone(),
-            route: route.clone(),
-            plugin: plugin.clone(),
-            version,
-            digest: digest.to_owned(),
-            usage: usage.clone(),
-        });
-        usage
+        let mut entries = self.entries();
+        let entry = entries
+            .entry((tenant.clone(), route.clone(), plugin.clone(), version))
+            .or_insert_with(|| Entry { digest: digest.to_owned(), usage: Arc::default() });
+        entry.usage.clone()
     }
 
     pub(crate) fn rows(&self) -> Vec<UsageRow> {
-        self.entries().iter().map(Entry::row).collect()
+        self.entries().iter().map(|(key, entry)| entry.row(key)).collect()
     }
 
     /// Forgets rows that were final when they were taken, and the peaks of the others.
     pub(crate) fn taken(&self, rows: &[UsageRow]) {
-        let is_final = |entry: &Entry| {
-            rows.iter().any(|row| {
-                row.is_final
-                    && (&row.tenant, &row.route, &row.plugin) == (&entry.tenant, &entry.route, &entry.plugin)
-                    && row.version == entry.version
-            })
-        };
-        // One that is not used any more is not looked for among those that are.
-        self.entries().retain(|entry| Arc::strong_count(&entry.usage) > 1 || !is_final(entry));
-        for entry in self.entries().iter() {
+        let mut entries = self.entries();
+        for row in rows.iter().filter(|row| row.is_final) {
+            let key = (row.tenant.clone(), row.route.clone(), row.plugin.clone(), row.version);
+            // Unless the version has come back meanwhile.
+            if entries.get(&key).is_some_and(|entry| Arc::strong_count(&entry.usage) == 1) {
+                entries.remove(&key);
+            }
+        }
+        for entry in entries.values() {
             entry.usage.memory.forget_peak();
         }
     }
 
-    fn entries(&self) -> MutexGuard<'_, Vec<Entry>> {
+    fn entries(&self) -> MutexGuard<'_, BTreeMap<Key, Entry>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -120,16 +109,16 @@ impl Ledger {
 // === impl Entry ===
 
 impl Entry {
-    fn row(&self) -> UsageRow {
+    fn row(&self, (tenant, route, plugin, version): &Key) -> UsageRow {
         // Before anything is read: what is final must be complete.
         let is_final = Arc::strong_count(&self.usage) == 1;
         let (counts, memory, connections) =
             (self.usage.counts(), self.usage.memory.read(), self.usage.connections.read());
         UsageRow {
-            tenant: self.tenant.clone(),
-            route: self.route.clone(),
-            plugin: self.plugin.clone(),
-            version: self.version,
+            tenant: tenant.clone(),
+            route: route.clone(),
+            plugin: plugin.clone(),
+            version: *version,
             digest: self.digest.clone(),
             cpu_seconds: counts.cpu_nanos as f64 / 1e9,
             calls: counts.calls,
