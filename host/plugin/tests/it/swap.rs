@@ -432,7 +432,7 @@ async fn who_wakes_up_while_the_version_goes_back_goes_back_too() {
     fixture.host.until("plugin_instances{state=\"hibernated\"}", 1.0).await;
     fixture.swap(counted("two")).await;
     // It wakes up in the new version, and leaves this thread before it answers.
-    let mut call = Box::pin(client.ask("busy 50000000"));
+    let mut call = Box::pin(client.ask("busy 10000000"));
     assert!(polled(call.as_mut()).await.is_none(), "it takes long");
     fixture.plugin.roll_back().unwrap();
     assert_eq!(call.await, "two 2");
