@@ -47,10 +47,10 @@ conformance: setup plugins ## Run all cases of the Autobahn test suite, ten minu
 	cargo test --workspace --locked --test it -- --ignored --exact clients::autobahn_finds_nothing_in_all_of_its_cases
 	@if [ -e $(TOOLS)/autobahn.skipped ]; then echo "!!! SKIPPED: Autobahn test suite: $$(cat $(TOOLS)/autobahn.skipped)"; fi
 
-bench: bench-build ## Measure Socklet beside native servers, a quarter of an hour on a quiet machine
+bench: bench-build ## Measure Socklet beside native servers, twenty minutes on a quiet machine
 	$(BENCH) run --mode full
 
-bench-quick: bench-build ## Measure what there are targets for, in some five minutes
+bench-quick: bench-build ## Measure what there are targets for, in fewer rounds
 	$(BENCH) run --mode quick
 
 bench-docs: ## Put the results of the last `make bench` into host/docs/performance.md
