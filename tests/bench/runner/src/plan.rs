@@ -13,7 +13,7 @@ use std::time::Duration;
 pub(crate) enum Mode {
     /// The cells that there are targets for, in some five minutes: to see that nothing broke.
     Quick,
-    /// All of it, in about a quarter of an hour.
+    /// All of it, in about twenty minutes.
     Full,
 }
 
