@@ -20,7 +20,8 @@ IN_BENCH := --manifest-path tests/bench/Cargo.toml --target-dir tests/bench/targ
 BENCH := tests/bench/target/release/bench
 
 .PHONY: help run build plugins guests test conformance bench bench-quick bench-docs bench-build fuzz lint fmt clean \
-	setup setup-rust setup-system setup-python setup-node setup-autobahn setup-fuzz
+	setup setup-rust setup-system setup-python setup-node setup-autobahn setup-promtool \
+	setup-fuzz
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -42,6 +43,7 @@ test: setup plugins guests ## Install what is missing and run every test
 	cargo test $(IN_PLUGINS) --workspace --locked --no-fail-fast
 	cargo test $(IN_BENCH) --package bench --locked --no-fail-fast
 	@if [ -e $(TOOLS)/autobahn.skipped ]; then echo "!!! SKIPPED: Autobahn test suite: $$(cat $(TOOLS)/autobahn.skipped)"; fi
+	@if [ -e $(TOOLS)/promtool.skipped ]; then echo "!!! SKIPPED: rules and dashboard: $$(cat $(TOOLS)/promtool.skipped)"; fi
 
 conformance: setup plugins ## Run all cases of the Autobahn test suite, ten minutes
 	cargo test --workspace --locked --test it -- --ignored --exact clients::autobahn_finds_nothing_in_all_of_its_cases
@@ -89,7 +91,7 @@ fmt: setup-rust ## Format all Rust code
 clean: ## Remove what was built and what `make setup` put into this clone
 	rm -rf target plugins/target tests/bench/target tests/guests/target tests/clients/node_modules $(TOOLS)
 
-setup: setup-rust setup-system setup-python setup-node setup-autobahn ## Install what the tests need, only what is missing
+setup: setup-rust setup-system setup-python setup-node setup-autobahn setup-promtool ## Install what the tests need, only what is missing
 
 # What belongs to the machine is looked at every time, in milliseconds; what belongs to this clone has a stamp.
 setup-rust:
@@ -103,6 +105,7 @@ setup-fuzz: $(TOOLS)/fuzz.stamp
 setup-python: $(TOOLS)/python.stamp
 setup-node: $(TOOLS)/node.stamp
 setup-autobahn: $(TOOLS)/autobahn.stamp
+setup-promtool: $(TOOLS)/promtool.stamp
 
 $(TOOLS)/fuzz.stamp: tests/setup/fuzz.sh | setup-rust
 	@tests/setup/fuzz.sh
@@ -115,6 +118,10 @@ $(TOOLS)/python.stamp: tests/setup/python.sh tests/setup/requirements.txt | setu
 $(TOOLS)/node.stamp: tests/setup/node.sh tests/clients/package.json tests/clients/package-lock.json | setup-system
 	@tests/setup/node.sh
 	@touch $@
+
+$(TOOLS)/promtool.stamp: tests/setup/promtool.sh
+	@tests/setup/promtool.sh
+	@if [ ! -e $(TOOLS)/promtool.skipped ]; then touch $@; fi
 
 # Without CPython 2.7 there is no stamp, so that the next run looks again.
 $(TOOLS)/autobahn.stamp: tests/setup/autobahn.sh tests/setup/requirements-autobahn.txt $(TOOLS)/python.stamp | setup-system

@@ -152,7 +152,7 @@ fn tenant_registry(engine: &Plugins) -> Registry {
     registry
 }
 
-fn engine_config(plan: &EnginePlan) -> EngineConfig {
+pub(crate) fn engine_config(plan: &EnginePlan) -> EngineConfig {
     let mut config = EngineConfig::new(plan.cache_dir.clone());
     config.max_instances = plan.max_instances;
     config.max_large_instances = plan.max_large_instances;

@@ -14,11 +14,16 @@ pub(crate) fn provide_for(max_connections: usize) {
     {
         warn!(%error, "failed to raise the limit of open files");
     }
-    let needed = max_connections as u64 + OTHERS;
+    let needed = needed(max_connections);
     if let Some(limit) = getrlimit(Resource::Nofile).current.filter(|limit| *limit < needed) {
         warn!(
             limit,
             needed, "max_connections needs more open files: raise the limit (ulimit -Hn, LimitNOFILE) or lower it"
         );
     }
+}
+
+/// Descriptors for so many connections.
+pub(crate) fn needed(max_connections: usize) -> u64 {
+    max_connections as u64 + OTHERS
 }

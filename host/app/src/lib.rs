@@ -18,6 +18,7 @@ mod cli;
 mod config;
 mod control;
 mod descriptors;
+mod doctor;
 mod endpoint;
 mod logs;
 mod ops;

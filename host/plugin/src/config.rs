@@ -1,6 +1,6 @@
 //! What an operator sets: for the engine, and for each plugin.
 
-use crate::{compiler::Compiler, policy::InstancePolicy};
+use crate::{compiler::Compiler, mappings::Budget, policy::InstancePolicy};
 use bytes::Bytes;
 use socklet_core::PluginName;
 use std::{collections::BTreeMap, fmt, path::PathBuf, time::Duration};
@@ -136,6 +136,11 @@ impl EngineConfig {
             guest_threads: cores,
             time: None,
         }
+    }
+
+    /// How many instances the process has memory mappings for, of `max_instances`.
+    pub fn possible_instances(&self) -> u32 {
+        Budget::of(self).lean
     }
 }
 

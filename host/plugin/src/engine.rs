@@ -146,13 +146,18 @@ pub(crate) fn plain(profile: Profile) -> wasmtime::Result<Engine> {
     Engine::new(&profile.config())
 }
 
+/// Whether the kernel tells which pages of a memory were written to (`PAGEMAP_SCAN`, Linux 6.7): instances for single calls cost less
+/// then.
+pub fn has_page_scan() -> bool {
+    PoolingAllocationConfig::is_pagemap_scan_available()
+}
+
 /// For instances that live for one call: slots that keep what the next instance needs.
 fn pooled(instances: u32) -> Config {
     // A slot is given back a moment before the pool has it again: hence some more.
     let total = instances + instances / 4;
     // Without the scan, what is kept is cleared as a whole each time, and that takes longer than to have it anew.
-    let (memory, table) =
-        if PoolingAllocationConfig::is_pagemap_scan_available() { (IDLE_MEMORY, IDLE_TABLE) } else { (0, 0) };
+    let (memory, table) = if has_page_scan() { (IDLE_MEMORY, IDLE_TABLE) } else { (0, 0) };
     let mut pool = PoolingAllocationConfig::new();
     pool.total_component_instances(total)
         .total_core_instances(total.saturating_mul(slot::CORE_INSTANCES))

@@ -56,7 +56,7 @@ mod version;
 pub use compiler::{ChildCompiler, CompileLimits, Compiler, CompilerError, compile_as_child};
 pub use config::{CallLimits, DeathRate, EngineConfig, Grants, OnSwap, PluginConfig, RouteInstances, Source};
 pub use contract::{Import, ImportStatus, Kind};
-pub use engine::Allocation;
+pub use engine::{Allocation, has_page_scan};
 pub use error::{EngineError, LoadError, WrongKind};
 pub use inspect::{Inspection, inspect};
 pub use look::{InstanceState, InstanceStatus};

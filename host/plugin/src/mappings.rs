@@ -33,12 +33,16 @@ impl Budget {
 
     /// For as many instances of either kind as are wanted, as far as the limit allows.
     pub(crate) fn new(config: &EngineConfig) -> Self {
-        let wanted = config.max_instances;
-        let budget = Self::within(config.max_mappings.or_else(of_kernel).unwrap_or(UNTUNED), wanted);
+        let (wanted, budget) = (config.max_instances, Self::of(config));
         if budget.lean < wanted {
             warn!(wanted, possible = budget.lean, "vm.max_map_count allows fewer instances than configured, raise it");
         }
         budget
+    }
+
+    /// As [`Budget::new`], without a word when it is not enough.
+    pub(crate) fn of(config: &EngineConfig) -> Self {
+        Self::within(config.max_mappings.or_else(of_kernel).unwrap_or(UNTUNED), config.max_instances)
     }
 
     fn within(limit: u32, wanted: u32) -> Self {

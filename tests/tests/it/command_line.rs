@@ -119,3 +119,29 @@ async fn inspect_knows_every_guest() {
     }
     assert!(wrong.is_empty(), "{wrong:#?}");
 }
+
+#[tokio::test]
+async fn completions_and_man_pages_know_every_command() {
+    let folder = tempfile::tempdir().unwrap();
+    let (_, help, _) = finished(command(&["--help"], folder.path())).await;
+    let (_, list) = help.split_once("Commands:").unwrap();
+    let (list, _) = list.split_once("Options:").unwrap();
+    let commands: Vec<_> = list.lines().filter_map(|line| line.split_whitespace().next()).collect();
+    assert!(commands.contains(&"serve") && commands.contains(&"completion"), "{commands:?}");
+    for shell in ["bash", "zsh", "fish"] {
+        let (code, script, _) = finished(command(&["completion", shell], folder.path())).await;
+        assert_eq!(code, 0);
+        for command in &commands {
+            assert!(script.contains(command), "{shell} does not know {command}");
+        }
+    }
+    let (code, ..) = finished(command(&["completion", "cmd"], folder.path())).await;
+    assert_eq!(code, 2);
+    let (code, ..) = finished(command(&["man", "man"], folder.path())).await;
+    assert_eq!(code, 0);
+    let page = |name: &str| std::fs::read_to_string(folder.path().join("man").join(name)).unwrap();
+    assert!(page("socklet.1").starts_with(".ie") && page("socklet.1").contains(".TH"));
+    for command in commands.into_iter().filter(|command| *command != "help") {
+        assert!(page(&format!("socklet-{command}.1")).contains(command));
+    }
+}

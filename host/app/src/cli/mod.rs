@@ -5,8 +5,10 @@ mod announce;
 mod check;
 mod client;
 mod compile;
+mod completion;
 mod config;
 mod conn;
+mod doctor;
 mod exit;
 mod inspect;
 mod out;
@@ -51,6 +53,15 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Finds what is wrong around a server: limits, folders, addresses, plugins. Changes nothing.
+    Doctor {
+        /// The configuration file.
+        #[arg(default_value = CONFIG)]
+        config: PathBuf,
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
     /// Shows what a plugin is, and what it needs.
     Inspect {
         /// The component.
@@ -76,6 +87,17 @@ enum Command {
         #[command(subcommand)]
         command: config::Command,
     },
+    /// Prints what makes a shell complete the commands: bash, elvish, fish, powershell or zsh.
+    Completion {
+        /// The shell.
+        shell: clap_complete::Shell,
+    },
+    /// Writes the man pages into a folder.
+    #[command(hide = true)]
+    Man {
+        /// The folder.
+        folder: PathBuf,
+    },
     /// Compiles a component. The server starts this itself.
     #[command(name = compile::NAME, hide = true)]
     Compile { arguments: Vec<String> },
@@ -89,11 +111,14 @@ pub fn main() -> ExitCode {
         Command::Serve { config } => block_on(serve::serve(config)),
         Command::Run(arguments) => block_on(run::run(arguments)),
         Command::Check { config, json } => block_on(check::check(config, json)),
+        Command::Doctor { config, json } => block_on(doctor::doctor(config, json)),
         Command::Inspect { plugin, json } => inspect::inspect(&plugin, json),
         Command::Conn { command } => block_on(conn::conn(command)),
         Command::Plugin { command } => block_on(plugin::plugin(command)),
         Command::Reload(target) => block_on(reload::reload(target)),
         Command::Config { command } => config::config(&command),
+        Command::Completion { shell } => completion::completion(shell),
+        Command::Man { folder } => completion::man(&folder),
         Command::Compile { arguments } => compile::compile(&arguments),
     };
     exit::report(outcome)

@@ -135,6 +135,11 @@ impl Config {
         Ok(new)
     }
 
+    /// The file that it was read from, if it was.
+    pub(crate) fn file(&self) -> Option<&Path> {
+        self.origin.file()
+    }
+
     fn read(text: &str, origin: Origin) -> Result<Self, Mistakes> {
         let file = origin.path.display().to_string();
         let document = document(text, &file)?;

@@ -22,6 +22,11 @@ impl Origin {
         Self { path: path.to_owned(), text: None, environment }
     }
 
+    /// The file, where it is one.
+    pub(super) fn file(&self) -> Option<&Path> {
+        self.text.is_none().then_some(&*self.path)
+    }
+
     /// Reads the configuration as it is now.
     pub(super) fn read(&self) -> Result<Config, ConfigError> {
         match &self.text {
