@@ -37,8 +37,12 @@ pub enum CloseReason {
     Draining,
     /// Its plugin has another version, and the connection cannot go on with that.
     Replaced,
+    /// Its route is not what it was: another plugin serves it, or instances are shared in another way.
+    RouteChanged,
     /// The listener that accepted the connection was stopped.
     ListenerStopped,
+    /// There is no such route any more.
+    RouteRemoved,
     /// The client broke RFC 6455; the text names rule and section.
     Protocol(&'static str),
     /// A text message or a close reason is not UTF-8.
@@ -229,7 +233,9 @@ impl CloseReason {
             Self::Plugin(frame) | Self::Operator(frame) => frame.clone(),
             Self::Draining => CloseFrame::fixed(CloseCode::RESTART, "server restarting"),
             Self::Replaced => CloseFrame::fixed(CloseCode::RESTART, "new version"),
+            Self::RouteChanged => CloseFrame::fixed(CloseCode::RESTART, "route changed"),
             Self::ListenerStopped => CloseFrame::fixed(CloseCode::AWAY, "listener stopped"),
+            Self::RouteRemoved => CloseFrame::fixed(CloseCode::AWAY, "route removed"),
             Self::IdleTimeout => CloseFrame::fixed(CloseCode::AWAY, "idle for too long"),
             Self::MaxLifetime => CloseFrame::fixed(CloseCode::AWAY, "maximum connection age reached"),
             Self::Protocol(rule) => CloseFrame::fixed(CloseCode::PROTOCOL, ByteString::from_static(rule)),
@@ -251,7 +257,12 @@ impl CloseReason {
     pub fn cause(&self) -> Cause {
         match self {
             Self::Plugin(_) => Cause::Plugin,
-            Self::Operator(_) | Self::Draining | Self::Replaced | Self::ListenerStopped => Cause::Operator,
+            Self::Operator(_)
+            | Self::Draining
+            | Self::Replaced
+            | Self::RouteChanged
+            | Self::ListenerStopped
+            | Self::RouteRemoved => Cause::Operator,
             Self::Protocol(_) | Self::NotUtf8 | Self::Inconsistent(_) => Cause::Protocol,
             Self::TooBig | Self::RateLimit | Self::OverQuota | Self::IdleTimeout | Self::MaxLifetime => Cause::Limit,
             Self::Expired => Cause::Expired,
@@ -306,7 +317,9 @@ mod tests {
         for reason in [
             CloseReason::Draining,
             CloseReason::Replaced,
+            CloseReason::RouteChanged,
             CloseReason::ListenerStopped,
+            CloseReason::RouteRemoved,
             CloseReason::Protocol("a rule of some section"),
             CloseReason::NotUtf8,
             CloseReason::Inconsistent("a rule of some section"),

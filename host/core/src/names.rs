@@ -67,13 +67,55 @@ name! {
     PluginName
 }
 
+/// A plugin of a node: one of a tenant's own, as `acme/echo`, or one that all tenants share, as `echo`. Cheap to clone.
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct PluginId {
+    /// Whose it is; none where all share it.
+    pub tenant: Option<TenantName>,
+    /// Its name there.
+    pub name: PluginName,
+}
+
+impl From<PluginName> for PluginId {
+    /// One that all tenants share.
+    fn from(name: PluginName) -> Self {
+        Self { tenant: None, name }
+    }
+}
+
+impl FromStr for PluginId {
+    type Err = InvalidName;
+
+    fn from_str(s: &str) -> Result<Self, InvalidName> {
+        match s.split_once('/') {
+            Some((tenant, name)) => Ok(Self { tenant: Some(tenant.parse()?), name: name.parse()? }),
+            None => Ok(Self { tenant: None, name: s.parse()? }),
+        }
+    }
+}
+
+impl fmt::Display for PluginId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.tenant {
+            Some(tenant) => write!(f, "{tenant}/{}", self.name),
+            None => self.name.fmt(f),
+        }
+    }
+}
+
+impl fmt::Debug for PluginId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
 fn valid(s: &str) -> bool {
     matches!(s.len(), 1..=63) && s.bytes().all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_'))
 }
 
 #[cfg(test)]
 mod tests {
-    use super::TenantName;
+    use super::{PluginId, TenantName};
 
     #[test]
     fn only_names_parse() {
@@ -82,6 +124,16 @@ mod tests {
         }
         for bad in ["", "A", "a b", "a/b", "é", &"x".repeat(64)] {
             assert!(bad.parse::<TenantName>().is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn a_plugin_is_of_a_tenant_or_of_all() {
+        for id in ["echo", "acme/echo"] {
+            assert_eq!(id.parse::<PluginId>().unwrap().to_string(), id);
+        }
+        for bad in ["", "/echo", "acme/", "a/b/c", "A/echo"] {
+            assert!(bad.parse::<PluginId>().is_err(), "{bad:?}");
         }
     }
 }

@@ -19,7 +19,7 @@ pub struct Taken {
 #[derive(Debug)]
 struct Counts {
     used: AtomicUsize,
-    max: usize,
+    max: AtomicUsize,
 }
 
 // === impl Tally ===
@@ -27,7 +27,12 @@ struct Counts {
 impl Tally {
     /// Nothing yet, and `max` at most; without it there is no end.
     pub fn new(max: Option<usize>) -> Self {
-        Self(Arc::new(Counts { used: AtomicUsize::new(0), max: max.unwrap_or(usize::MAX) }))
+        Self(Arc::new(Counts { used: AtomicUsize::new(0), max: AtomicUsize::new(max.unwrap_or(usize::MAX)) }))
+    }
+
+    /// How many there may be from now on. Those that are there stay, however many.
+    pub fn set_max(&self, max: Option<usize>) {
+        self.0.max.store(max.unwrap_or(usize::MAX), Relaxed);
     }
 
     /// How many there are now.
@@ -42,9 +47,17 @@ impl Tally {
 
     /// Takes `n`. None, and nothing is taken, when there would be too many.
     pub fn take(&self, n: usize) -> Option<Taken> {
-        let more = |used: usize| used.checked_add(n).filter(|sum| *sum <= self.0.max);
-        self.0.used.fetch_update(Relaxed, Relaxed, more).ok()?;
+        self.0.used.fetch_update(Relaxed, Relaxed, |used| self.0.and(used, n)).ok()?;
         Some(Taken { tally: self.clone(), n })
+    }
+}
+
+// === impl Counts ===
+
+impl Counts {
+    /// So many more, if there may be as many. Nothing is always possible.
+    fn and(&self, used: usize, n: usize) -> Option<usize> {
+        used.checked_add(n).filter(|sum| n == 0 || *sum <= self.max.load(Relaxed))
     }
 }
 
@@ -53,8 +66,8 @@ impl Tally {
 impl Taken {
     /// Takes `n` more. False, and nothing is taken, when there would be too many.
     pub fn grow(&mut self, n: usize) -> bool {
-        let more = |used: usize| used.checked_add(n).filter(|sum| *sum <= self.tally.0.max);
-        let grown = self.tally.0.used.fetch_update(Relaxed, Relaxed, more).is_ok();
+        let counts = &self.tally.0;
+        let grown = counts.used.fetch_update(Relaxed, Relaxed, |used| counts.and(used, n)).is_ok();
         self.n += if grown { n } else { 0 };
         grown
     }
@@ -93,6 +106,18 @@ mod tests {
         assert_eq!(tally.used(), 2);
         drop(some);
         assert_eq!((tally.used(), tally.take(4).is_none()), (0, true));
+    }
+
+    #[test]
+    fn what_is_there_stays_when_there_may_be_less() {
+        let tally = Tally::new(None);
+        let mut three = tally.take(3).unwrap();
+        tally.set_max(Some(2));
+        assert!(tally.take(1).is_none() && !three.grow(1) && three.grow(0));
+        three.shrink(2);
+        assert_eq!((tally.used(), tally.take(1).is_some(), tally.take(2).is_none()), (1, true, true));
+        tally.set_max(None);
+        assert!(tally.take(1_000).is_some());
     }
 
     #[test]

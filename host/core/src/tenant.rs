@@ -1,7 +1,11 @@
 //! Tenants: who owns routes, and what all routes of one may have together.
 
 use crate::{Rate, Tally, TenantName, Throttle};
-use std::{fmt, time::Duration};
+use std::{
+    fmt,
+    sync::{PoisonError, RwLock},
+    time::Duration,
+};
 
 /// What all routes of a tenant may have together on one node. None: there is no end.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -32,16 +36,17 @@ pub struct Quotas {
 #[derive(Debug)]
 pub struct Tenant {
     name: TenantName,
-    quotas: Quotas,
+    /// Only for whoever asks what they are.
+    quotas: RwLock<Quotas>,
     connections: Tally,
     topics: Tally,
-    messages: Option<Throttle>,
-    bytes: Option<Throttle>,
+    messages: Throttle,
+    bytes: Throttle,
     memory: Tally,
     timers: Tally,
     saved_state: Tally,
-    cpu: Option<Throttle>,
-    log_lines: Option<Throttle>,
+    cpu: Throttle,
+    log_lines: Throttle,
 }
 
 /// The CPU time that a tenant has not used is kept for so long: it may use this much of its share at once.
@@ -56,15 +61,34 @@ impl Tenant {
             name,
             connections: Tally::new(quotas.connections),
             topics: Tally::new(quotas.topics),
-            messages: quotas.messages.map(Throttle::new),
-            bytes: quotas.bytes_per_second.map(Throttle::per_second),
+            messages: quotas.messages.map_or_else(Throttle::unlimited, Throttle::new),
+            bytes: quotas.bytes_per_second.map_or_else(Throttle::unlimited, Throttle::per_second),
             memory: Tally::new(quotas.memory),
             timers: Tally::new(quotas.timers),
             saved_state: Tally::new(quotas.saved_state),
-            cpu: quotas.cpu.map(|cpu| Throttle::time(cpu, CPU_WINDOW)),
-            log_lines: quotas.log_lines.map(Throttle::new),
-            quotas,
+            cpu: quotas.cpu.map_or_else(Throttle::unlimited, |cpu| Throttle::time(cpu, CPU_WINDOW)),
+            log_lines: quotas.log_lines.map_or_else(Throttle::unlimited, Throttle::new),
+            quotas: RwLock::new(quotas),
         }
+    }
+
+    /// Gives it other quotas. What it has stays, also where that is more than it may have from now on. To be called by one thread at a
+    /// time; the quota of instances is the engine's to change.
+    pub fn set_quotas(&self, quotas: Quotas) {
+        // Made anew to be copied: this says once how a quota becomes what counts.
+        let Self { name, quotas: _, connections, topics, messages, bytes, memory, timers, saved_state, cpu, log_lines } =
+            self;
+        let new = Self::new(name.clone(), quotas.clone());
+        connections.set_max(quotas.connections);
+        topics.set_max(quotas.topics);
+        memory.set_max(quotas.memory);
+        timers.set_max(quotas.timers);
+        saved_state.set_max(quotas.saved_state);
+        messages.become_like(&new.messages);
+        bytes.become_like(&new.bytes);
+        cpu.become_like(&new.cpu);
+        log_lines.become_like(&new.log_lines);
+        *self.quotas.write().unwrap_or_else(PoisonError::into_inner) = quotas;
     }
 
     /// Its name.
@@ -73,8 +97,8 @@ impl Tenant {
     }
 
     /// What it may have.
-    pub fn quotas(&self) -> &Quotas {
-        &self.quotas
+    pub fn quotas(&self) -> Quotas {
+        self.quotas.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Its connections.
@@ -89,7 +113,7 @@ impl Tenant {
 
     /// How fast messages may arrive; none where that is not limited.
     pub fn messages(&self) -> Option<&Throttle> {
-        self.messages.as_ref()
+        Some(&self.messages).filter(|throttle| throttle.is_limited())
     }
 
     /// Bytes of guest memory.
@@ -109,17 +133,17 @@ impl Tenant {
 
     /// How fast CPU time may be used, in nanoseconds; none where that is not limited.
     pub fn cpu(&self) -> Option<&Throttle> {
-        self.cpu.as_ref()
+        Some(&self.cpu).filter(|throttle| throttle.is_limited())
     }
 
     /// How fast its plugins may write to the log; none where that is not limited.
     pub fn log_lines(&self) -> Option<&Throttle> {
-        self.log_lines.as_ref()
+        Some(&self.log_lines).filter(|throttle| throttle.is_limited())
     }
 
     /// How fast bytes of messages may arrive; none where that is not limited.
     pub fn bytes(&self) -> Option<&Throttle> {
-        self.bytes.as_ref()
+        Some(&self.bytes).filter(|throttle| throttle.is_limited())
     }
 }
 
@@ -149,6 +173,13 @@ mod tests {
         let bound = Tenant::new(name(), quotas.clone());
         assert!(bound.connections().take(3).is_none() && bound.topics().take(2).is_none());
         assert!(bound.messages().is_some() && bound.bytes().is_some());
-        assert_eq!((bound.to_string().as_str(), bound.name(), bound.quotas()), ("acme", &name(), &quotas));
+        let two = bound.connections().take(2).unwrap();
+        bound.set_quotas(Quotas { connections: Some(1), cpu: Some(CPU_WINDOW), ..Quotas::default() });
+        assert!(bound.messages().is_none() && bound.bytes().is_none() && bound.cpu().is_some());
+        assert_eq!((bound.connections().used(), bound.quotas().connections), (2, Some(1)));
+        drop(two);
+        assert!(bound.connections().take(1).is_some() && bound.connections().take(2).is_none());
+        bound.set_quotas(quotas.clone());
+        assert_eq!((bound.to_string().as_str(), bound.name(), bound.quotas()), ("acme", &name(), quotas.clone()));
     }
 }
