@@ -97,7 +97,7 @@ impl Config {
         let server = Server::new(self.server.clone(), routes, metrics, &workers);
         let mut listeners = Vec::new();
         for listener in self.listeners.iter().cloned() {
-            listeners.push((listener.name.clone(), server.bind(listener).await?));
+            listeners.push((listener.name.clone(), server.bind(listener, &[]).await?));
         }
         let routes = self.routes.iter().map(Served::of).collect();
         let (drain, usage) = (self.drain.clone(), self.usage.clone());
@@ -186,7 +186,7 @@ async fn load(
     }
     for route in routes {
         let check = |name, place: &_, wanted, use_it| {
-            if let Some(plugin) = plugins.get(name).filter(|plugin| plugin.kind() != wanted) {
+            if let Some(plugin) = plugins.get(name).filter(|plugin| plugin.kind() != Some(wanted)) {
                 let message = format!("the plugin {name} is of the kind {}; {use_it}", kind(plugin));
                 problems.add(Mistake::new(Clone::clone(place), None, message));
             }
@@ -203,10 +203,7 @@ async fn load(
 }
 
 fn kind(plugin: &Plugin) -> &'static str {
-    match plugin.kind() {
-        Kind::Authenticator => "authenticator",
-        Kind::Behavior => "behavior",
-    }
+    plugin.kind().map_or("unknown", Kind::as_str)
 }
 
 /// What a plugin is loaded with.
@@ -215,7 +212,7 @@ pub(crate) fn plugin_config(plan: &PluginPlan, routes: &[RoutePlan]) -> PluginCo
         route.behavior.as_ref() == Some(&plan.name) && route.instances.policy == InstancePolicy::Event
     };
     PluginConfig {
-        name: plan.name.clone(),
+        name: plan.name.clone().into(),
         source: plan.source.clone().into(),
         digest: plan.digest.clone(),
         settings: plan.settings.clone(),
@@ -251,14 +248,18 @@ fn route(
     tenant: &Arc<Tenant>,
     plugins: &HashMap<PluginName, Plugin>,
     metrics: &Metrics,
-) -> Result<Route, Mistakes> {
+) -> Result<Arc<Route>, Mistakes> {
     let name = &plan.config.name;
     let connections = Arc::new(RouteConnections::new(&plan.config, tenant.clone(), metrics));
     let plugin = |name: &PluginName| plugins.get(name).expect("a route's plugins exist and are loaded");
     let authenticators = plan
         .authenticators
         .iter()
-        .map(|authenticator| plugin(authenticator).authenticator(tenant, name))
+        .map(|authenticator| {
+            Ok::<_, socklet_plugin::WrongKind>(
+                Arc::new(plugin(authenticator).authenticator(tenant, name)?) as Arc<dyn Authenticator>
+            )
+        })
         .collect::<Result<Vec<Arc<dyn Authenticator>>, _>>()
         .map_err(|error| Mistake::new(plan.authenticators_place.clone(), None, error.to_string()))?;
     let behavior = plan
@@ -270,8 +271,8 @@ fn route(
         })
         .transpose()
         .map_err(|error| Mistake::new(plan.behavior_place.clone(), None, error.to_string()))?;
-    let behavior: Option<Arc<dyn Behavior>> = behavior;
-    Ok(Route::new(plan.config.clone(), connections, authenticators, behavior))
+    let behavior = behavior.map(|behavior| Arc::new(behavior) as Arc<dyn Behavior>);
+    Ok(Arc::new(Route::new(plan.config.clone(), connections, authenticators, behavior)))
 }
 
 #[cfg(test)]

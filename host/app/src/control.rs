@@ -101,7 +101,7 @@ struct Versions(Loaded);
 
 impl Control {
     pub(crate) fn new(plugins: impl IntoIterator<Item = Plugin>, config: Config, reloads: Reloads) -> Self {
-        let plugins = plugins.into_iter().map(|plugin| (plugin.name().clone(), plugin)).collect();
+        let plugins = plugins.into_iter().map(|plugin| (plugin.id().name.clone(), plugin)).collect();
         Self(Arc::new(Inner { plugins: Arc::new(plugins), config: Mutex::new(config), reloads }))
     }
 
@@ -130,7 +130,7 @@ impl Control {
     pub(crate) async fn swap(&self, name: &str, component: Bytes) -> Result<Change, ChangeError> {
         let plugin = self.find(name)?;
         let config = self.0.config.lock().await;
-        let plan = config.plugins.iter().find(|plan| plan.name == *plugin.name());
+        let plan = config.plugins.iter().find(|plan| plan.name == plugin.id().name);
         let plan = plan.ok_or_else(|| ChangeError::Unknown(name.to_owned()))?;
         let config = PluginConfig { source: Source::Bytes(component), ..plugin_config(plan, &config.routes) };
         Ok(Change::of(plugin, plugin.swap(config).await?))
@@ -171,7 +171,7 @@ impl Control {
         let planned = || new.plugins.iter().filter_map(|plan| Some((plan, self.0.plugins.get(&plan.name)?)));
         let load = |(plan, plugin): (&PluginPlan, &Plugin)| {
             let (plugin, config) = (plugin.clone(), plugin_config(plan, &new.routes));
-            async move { plugin.load_next(config).await }
+            async move { plugin.load_next(config, socklet_plugin::When::Now).await }
         };
         // The engine itself bounds how many it compiles at a time.
         let loads = join_all(planned().map(load)).await;
@@ -200,7 +200,7 @@ impl Control {
 
 impl PluginStatus {
     fn of(plugin: &Plugin) -> Self {
-        Self { name: plugin.name().to_string(), kind: plugin.kind(), versions: plugin.versions() }
+        Self { name: plugin.id().to_string(), kind: plugin.kind().expect("loaded"), versions: plugin.versions() }
     }
 }
 
@@ -208,10 +208,10 @@ impl PluginStatus {
 
 impl Change {
     fn of(plugin: &Plugin, swapped: Swapped) -> Self {
-        let name = plugin.name().to_string();
+        let name = plugin.id().to_string();
         match swapped {
             Swapped::To(version) => Self { plugin: name, changed: true, version },
-            Swapped::Unchanged => Self { plugin: name, changed: false, version: current(plugin) },
+            Swapped::Unchanged | Swapped::Deferred => Self { plugin: name, changed: false, version: current(plugin) },
         }
     }
 }

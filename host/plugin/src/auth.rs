@@ -47,8 +47,13 @@ pub(crate) struct Judge {
 
 impl PluginAuthenticator {
     /// None when the plugin is not an authenticator.
-    pub(crate) fn new(loaded: &Arc<Loaded>, tenant: &Arc<Tenant>, route: &RouteName) -> Option<Arc<Self>> {
-        let judges = Judges { current: loaded.judge(tenant, route)?, before: None };
+    pub(crate) fn new(
+        (loaded, before): (&Arc<Loaded>, Option<&Arc<Loaded>>),
+        tenant: &Arc<Tenant>,
+        route: &RouteName,
+    ) -> Option<Arc<Self>> {
+        let judge = |loaded: &Arc<Loaded>| loaded.judge(tenant, route);
+        let judges = Judges { current: judge(loaded)?, before: before.and_then(judge) };
         Some(Arc::new(Self { tenant: tenant.clone(), route: route.clone(), judges: RwLock::new(judges) }))
     }
 

@@ -21,8 +21,6 @@ const TRIALS: u32 = 3;
 
 /// The breaker of a route.
 pub(crate) struct Breaker {
-    /// None: it never opens.
-    limit: Option<DeathRate>,
     /// Nothing is refused: who asks needs no lock.
     closed: AtomicBool,
     // A std mutex: held for a look and never across an await.
@@ -33,6 +31,8 @@ pub(crate) struct Breaker {
 
 #[derive(Debug)]
 struct State {
+    /// None: it never opens.
+    limit: Option<DeathRate>,
     phase: Phase,
     /// The last deaths, no more than it takes to open.
     deaths: VecDeque<Instant>,
@@ -54,8 +54,8 @@ enum Phase {
 
 impl Breaker {
     pub(crate) fn new(limit: Option<DeathRate>, open: Gauge) -> Self {
-        let state = State { phase: Phase::Closed, deaths: VecDeque::new(), rest: FIRST_REST };
-        Self { limit, closed: AtomicBool::new(true), state: Mutex::new(state), open }
+        let state = State { limit, phase: Phase::Closed, deaths: VecDeque::new(), rest: FIRST_REST };
+        Self { closed: AtomicBool::new(true), state: Mutex::new(state), open }
     }
 
     /// Whether a new connection may come in; if not, when to try again.
@@ -95,8 +95,8 @@ impl Breaker {
     /// An instance died, one that was made on trial or another. How long new connections are refused from now on, if this opened the
     /// breaker.
     pub(crate) fn died(&self, now: Instant, on_trial: bool) -> Option<Duration> {
-        let limit = self.limit?;
         let mut state = self.state();
+        let limit = state.limit?;
         if let Phase::Open(_) = state.phase {
             return None;
         }
@@ -120,13 +120,21 @@ impl Breaker {
         Some(state.rest)
     }
 
+    /// Another number of deaths opens it from now on. Where it was open, it is closed.
+    pub(crate) fn set(&self, limit: Option<DeathRate>) {
+        let changed = std::mem::replace(&mut self.state().limit, limit) != limit;
+        if changed {
+            self.reset();
+        }
+    }
+
     /// There is a new version: what the old one did does not count any more.
     pub(crate) fn reset(&self) {
         let mut state = self.state();
         if state.phase != Phase::Closed {
             self.open.dec();
         }
-        *state = State { phase: Phase::Closed, deaths: VecDeque::new(), rest: FIRST_REST };
+        *state = State { limit: state.limit, phase: Phase::Closed, deaths: VecDeque::new(), rest: FIRST_REST };
         self.closed.store(true, Relaxed);
     }
 
@@ -164,6 +172,11 @@ mod tests {
             }
             assert_eq!(breaker.admit(start + 60 * minute * SECOND), Ok(()));
         }
+        assert_eq!(gauge.get(), 0);
+        breaker.set(Some(DeathRate { deaths: 1, per: SECOND }));
+        assert!(breaker.died(start, false).is_some());
+        breaker.set(None);
+        assert!(breaker.admit(start).is_ok() && breaker.died(start, false).is_none());
         assert_eq!(gauge.get(), 0);
         let never = Breaker::new(None, gauge);
         assert!((0..1000).all(|_| never.died(start, false).is_none()) && never.admit(start).is_ok());

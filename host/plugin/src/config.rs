@@ -2,7 +2,7 @@
 
 use crate::{compiler::Compiler, mappings::Budget, policy::InstancePolicy};
 use bytes::Bytes;
-use socklet_core::PluginName;
+use socklet_core::PluginId;
 use std::{collections::BTreeMap, fmt, path::PathBuf, time::Duration};
 use tokio::runtime::Handle;
 
@@ -29,8 +29,8 @@ pub struct EngineConfig {
 /// One plugin.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PluginConfig {
-    /// Its name in logs.
-    pub name: PluginName,
+    /// What it is called.
+    pub name: PluginId,
     /// The component.
     pub source: Source,
     /// `sha256:` and 64 hex digits; a component with another digest is refused.
@@ -147,9 +147,10 @@ impl EngineConfig {
 // === impl PluginConfig ===
 
 impl PluginConfig {
-    /// Whether a component has the same to live with under both.
+    /// Whether a component has the same to live with under both. What it is compiled for besides makes no difference.
     pub(crate) fn is_same_but_for_source(&self, other: &Self) -> bool {
-        *self == Self { source: self.source.clone(), digest: self.digest.clone(), ..other.clone() }
+        let (source, digest, fleeting) = (self.source.clone(), self.digest.clone(), self.fleeting);
+        *self == Self { source, digest, fleeting, ..other.clone() }
     }
 
     /// What is worth to be kept once the component is loaded.

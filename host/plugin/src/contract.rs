@@ -153,6 +153,14 @@ fn on_track(version: Option<&str>) -> bool {
 // === impl Kind ===
 
 impl Kind {
+    /// Its name.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Authenticator => "authenticator",
+            Self::Behavior => "behavior",
+        }
+    }
+
     /// With its article.
     pub(crate) fn described(self) -> &'static str {
         match self {

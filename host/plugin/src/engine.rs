@@ -7,6 +7,7 @@ use crate::{
     host,
     mappings::Budget,
     profile::{Profile, slot},
+    shelf::Shelf,
     slots::Slots,
     stacks::Stacks,
     state::State,
@@ -51,6 +52,8 @@ pub(crate) struct Workshop {
     pub(crate) slots: Slots,
     /// None: every instance has a stack.
     pub(crate) stacks: Option<Stacks>,
+    /// Its components that are in use.
+    pub(crate) shelf: Shelf,
 }
 
 pub(crate) struct Engines {
@@ -79,6 +82,7 @@ impl Engines {
                 profile: Profile::Pooled,
                 slots: Slots::for_single_calls(ASKED),
                 stacks: None,
+                shelf: Shelf::default(),
             },
             events: Workshop {
                 linker: host::for_behaviors(&events)?,
@@ -86,6 +90,7 @@ impl Engines {
                 profile: Profile::Pooled,
                 slots: Slots::for_single_calls(EVENTS),
                 stacks: None,
+                shelf: Shelf::default(),
             },
             lean: Workshop {
                 linker: host::for_behaviors(&lean)?,
@@ -93,6 +98,7 @@ impl Engines {
                 profile: Profile::Lean,
                 slots: Slots::new(budget.lean),
                 stacks: Some(stacks.clone()),
+                shelf: Shelf::default(),
             },
             medium: Workshop {
                 linker: host::for_behaviors(&medium)?,
@@ -100,6 +106,7 @@ impl Engines {
                 profile: Profile::Medium,
                 slots: Slots::new(budget.medium),
                 stacks: Some(stacks),
+                shelf: Shelf::default(),
             },
             large_authenticators: Workshop {
                 linker: host::for_authenticators(&large)?,
@@ -107,6 +114,7 @@ impl Engines {
                 profile: Profile::Large,
                 slots: large_slots.clone(),
                 stacks: None,
+                shelf: Shelf::default(),
             },
             large: Workshop {
                 linker: host::for_behaviors(&large)?,
@@ -114,6 +122,7 @@ impl Engines {
                 profile: Profile::Large,
                 slots: large_slots,
                 stacks: None,
+                shelf: Shelf::default(),
             },
         })
     }

@@ -11,8 +11,8 @@ use std::{
 #[derive(Debug)]
 pub(crate) struct Household {
     pub(crate) share: Arc<Share>,
-    /// Where the tenant has a quota of instances.
-    pub(crate) slots: Option<Slots>,
+    /// The tenant's quota of instances.
+    pub(crate) slots: Slots,
 }
 
 /// Those of all tenants.
@@ -22,13 +22,21 @@ pub(crate) struct Households(Mutex<HashMap<TenantName, Weak<Household>>>);
 // === impl Households ===
 
 impl Households {
+    /// That of a tenant, where one of its plugins is in use.
+    pub(crate) fn find(&self, tenant: &TenantName) -> Option<Arc<Household>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(tenant)?.upgrade()
+    }
+
     /// That of a tenant.
     pub(crate) fn get(&self, tenant: &Arc<Tenant>) -> Arc<Household> {
         let mut households = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(household) = households.get(tenant.name()).and_then(Weak::upgrade) {
             return household;
         }
-        households.retain(|_, household| household.strong_count() > 0);
+        // Not at every time: there may be thousands.
+        if households.len().is_power_of_two() {
+            households.retain(|_, household| household.strong_count() > 0);
+        }
         let household = Arc::new(Household::new(tenant.clone()));
         households.insert(tenant.name().clone(), Arc::downgrade(&household));
         household
@@ -39,7 +47,7 @@ impl Households {
 
 impl Household {
     pub(crate) fn new(tenant: Arc<Tenant>) -> Self {
-        let slots = tenant.quotas().instances.map(|max| Slots::new(u32::try_from(max).unwrap_or(u32::MAX)));
+        let slots = Slots::of_tenant(tenant.quotas().instances);
         Self { share: Share::new(tenant), slots }
     }
 }

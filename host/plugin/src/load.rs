@@ -13,6 +13,7 @@ use crate::{
     instance::{BehaviorIndices, Indices, Linked},
     precheck::MAX_SIZE,
     profile::slot,
+    stamp::Stamp,
     state::State,
 };
 use bytes::Bytes;
@@ -33,6 +34,8 @@ pub(crate) struct Prepared {
     /// For routes where every event has an instance of its own; none where nobody asked or the component does not fit.
     pub(crate) fleeting: Option<Arc<Linked<BehaviorIndices>>>,
     pub(crate) inspection: Inspection,
+    /// Of the file that it came from, where a change of that can be told.
+    pub(crate) stamp: Option<Stamp>,
 }
 
 /// Where compiled components come from.
@@ -45,9 +48,9 @@ pub(crate) struct Tools<'a> {
 
 /// Reads, checks, compiles and links a component. Takes seconds for large ones that are not in the cache.
 pub(crate) fn prepare(config: &PluginConfig, engines: &Engines, tools: &Tools<'_>) -> Result<Prepared, LoadError> {
-    let bytes = match &config.source {
+    let (bytes, stamp) = match &config.source {
         Source::File(path) => read(path)?,
-        Source::Bytes(bytes) => bytes.clone(),
+        Source::Bytes(bytes) => (bytes.clone(), None),
     };
     let inspection = inspect(&bytes)?;
     check_digest(config.digest.as_deref(), &inspection.digest)?;
@@ -62,7 +65,9 @@ pub(crate) fn prepare(config: &PluginConfig, engines: &Engines, tools: &Tools<'_
     }
     let fits_slot = config.limits.memory_max <= slot::MEMORY;
     let wanted = if fits_slot { inspection.allocation } else { Allocation::Large };
-    let link = |workshop| link(&bytes, &inspection.digest, kind, workshop, tools);
+    let link = |workshop: &Workshop| {
+        workshop.shelf.get(&inspection.digest, || link(&bytes, &inspection.digest, kind, workshop, tools))
+    };
     let linked = match link(engines.get(kind, wanted)) {
         // The estimate was too good: the pool itself knows best.
         Err(LoadError::Compile(_)) if wanted != Allocation::Large => link(engines.get(kind, Allocation::Large)),
@@ -73,7 +78,7 @@ pub(crate) fn prepare(config: &PluginConfig, engines: &Engines, tools: &Tools<'_
         Some(Ok(AnyLinked::Authenticator(_)) | Err(LoadError::Compile(_))) | None => None,
         Some(Err(error)) => return Err(error),
     };
-    Ok(Prepared { linked, fleeting, inspection })
+    Ok(Prepared { linked, fleeting, inspection, stamp })
 }
 
 fn link(
@@ -116,16 +121,17 @@ fn compiled(bytes: &[u8], digest: &str, workshop: &Workshop, tools: &Tools<'_>) 
     Ok(component)
 }
 
-fn read(path: &Path) -> Result<Bytes, LoadError> {
+fn read(path: &Path) -> Result<(Bytes, Option<Stamp>), LoadError> {
     let failed = |source| LoadError::Read { path: path.to_owned(), source };
     let mut file = File::open(path).map_err(failed)?;
-    let size = file.metadata().map_err(failed)?.len();
+    let metadata = file.metadata().map_err(failed)?;
+    let (size, stamp) = (metadata.len(), Stamp::new(&metadata));
     if size > MAX_SIZE {
         return Err(LoadError::TooLarge { size });
     }
     let mut bytes = Vec::with_capacity(size as usize);
     file.by_ref().take(MAX_SIZE + 1).read_to_end(&mut bytes).map_err(failed)?;
-    Ok(bytes.into())
+    Ok((bytes.into(), stamp))
 }
 
 fn check_digest(expected: Option<&str>, actual: &str) -> Result<(), LoadError> {

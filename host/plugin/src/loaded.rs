@@ -3,7 +3,7 @@
 use crate::{
     auth::Judge,
     census::Census,
-    config::{OnSwap, PluginConfig, RouteInstances},
+    config::{OnSwap, PluginConfig, Source},
     contract::Kind,
     error::LoadError,
     guests::Guests,
@@ -14,18 +14,19 @@ use crate::{
     meter::{Place, TimedOut, timed},
     metrics::Metrics,
     policy::InstancePolicy,
-    rest::Rules,
+    rest::{Bedtime, Rules},
     slots::{Rooms, Slots},
+    stamp::Stamp,
     state::Scope,
     swap::{self, Line},
     trial::Trial,
     usage::{Ledger, Usage},
     version::Version,
 };
-use socklet_core::{Connections, PluginName, RouteName, Tenant};
+use socklet_core::{Connections, PluginId, RouteName, Tenant};
 use std::{
     fmt,
-    sync::{Arc, OnceLock, Weak},
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak},
     time::{Duration, Instant},
 };
 use wasmtime_wasi_config::WasiConfigVariables;
@@ -36,8 +37,11 @@ pub(crate) struct Loaded {
     digest: String,
     config: PluginConfig,
     linked: AnyLinked,
-    fleeting: Option<Arc<Linked<BehaviorIndices>>>,
+    /// For routes where every event has an instance of its own; what was not asked for at first can come later.
+    fleeting: OnceLock<Arc<Linked<BehaviorIndices>>>,
     settings: Arc<WasiConfigVariables>,
+    /// The file that it was, as long as that can be told from others.
+    stamp: Mutex<Option<Stamp>>,
     census: Arc<Census>,
     trial: Trial,
     common: Arc<Common>,
@@ -49,7 +53,7 @@ pub(crate) struct Common {
     pub(crate) guests: Arc<Guests>,
     pub(crate) metrics: Metrics,
     pub(crate) ledger: Ledger,
-    households: Households,
+    pub(crate) households: Households,
 }
 
 // === impl Common ===
@@ -70,7 +74,8 @@ impl Loaded {
         prepared: Prepared,
         common: Arc<Common>,
     ) -> Self {
-        let Prepared { linked, fleeting, inspection } = prepared;
+        let Prepared { linked, fleeting, inspection, stamp } = prepared;
+        let fleeting = fleeting.map_or_else(OnceLock::new, OnceLock::from);
         let settings = config.settings.iter().map(|(key, value)| (key.clone(), value.clone())).collect();
         Self {
             number,
@@ -79,6 +84,7 @@ impl Loaded {
             linked,
             fleeting,
             settings: Arc::new(settings),
+            stamp: Mutex::new(stamp),
             census: Arc::default(),
             trial,
             common,
@@ -90,7 +96,7 @@ impl Loaded {
         self.number
     }
 
-    pub(crate) fn name(&self) -> &PluginName {
+    pub(crate) fn name(&self) -> &PluginId {
         &self.config.name
     }
 
@@ -108,6 +114,27 @@ impl Loaded {
     /// Whether another is the same component with the same configuration.
     pub(crate) fn is_same(&self, other: &Self) -> bool {
         self.digest == other.digest && self.config.is_same_but_for_source(&other.config)
+    }
+
+    /// Whether loading with this configuration would come to the same. False where that cannot be told without doing it.
+    pub(crate) fn would_be_same(&self, config: &PluginConfig) -> bool {
+        let Source::File(path) = &config.source else { return false };
+        let prepared = self.fleeting.get().is_some() || !config.fleeting || self.config.fleeting;
+        let same = PluginConfig { fleeting: self.config.fleeting, ..config.clone() } == self.config;
+        prepared && same && self.stamp().as_ref().is_some_and(|stamp| stamp.is_of(path))
+    }
+
+    /// Takes over from another, which is the same, what it knows and this one does not.
+    pub(crate) fn learn(&self, same: &Self) {
+        if let Some(fleeting) = same.fleeting.get() {
+            // Where there is one it is as good.
+            let _ = self.fleeting.set(fleeting.clone());
+        }
+        *self.stamp() = same.stamp().take();
+    }
+
+    fn stamp(&self) -> MutexGuard<'_, Option<Stamp>> {
+        self.stamp.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(crate) fn guests(&self) -> &Arc<Guests> {
@@ -142,6 +169,11 @@ impl Loaded {
         }
     }
 
+    /// Its number is taken from now on.
+    pub(crate) fn counts(&self) {
+        self.common.ledger.has_version(&self.config.name, self.number);
+    }
+
     pub(crate) fn join(&self, line: &Arc<Line>) {
         // A version belongs to one plugin.
         let _ = self.line.set(Arc::downgrade(line));
@@ -156,19 +188,19 @@ impl Loaded {
         self: &Arc<Self>,
         tenant: &Arc<Tenant>,
         route: &RouteName,
-        instances: &RouteInstances,
+        (policy, bedtime): (&InstancePolicy, &Arc<Bedtime>),
         connections: &Arc<dyn Connections>,
     ) -> Option<Arc<Version>> {
         let AnyLinked::Behavior(linked) = &self.linked else { return None };
         let rules = Rules {
-            after: instances.hibernate_after,
+            bedtime: bedtime.clone(),
             stateless: self.config.stateless,
             state_max: self.config.saved_state_max,
             calls_max: self.config.recycle_calls,
             memory_mark: self.config.recycle_memory.unwrap_or(self.config.limits.memory_max / 4 * 3),
         };
-        let is_fleeting = instances.policy == InstancePolicy::Event;
-        let linked = self.fleeting.as_ref().filter(|_| is_fleeting).unwrap_or(linked).clone();
+        let is_fleeting = *policy == InstancePolicy::Event;
+        let linked = self.fleeting.get().filter(|_| is_fleeting).unwrap_or(linked).clone();
         let scope = self.scope(tenant, route, Some(connections.clone()), linked.slots(), self.usage(tenant, route));
         Some(Version::new(self.clone(), linked, scope, rules, is_fleeting))
     }
@@ -227,7 +259,7 @@ impl Loaded {
             AnyLinked::Authenticator(linked) => try_linked(linked, &scope(linked.slots())).await,
             AnyLinked::Behavior(linked) => {
                 try_linked(linked, &scope(linked.slots())).await?;
-                match &self.fleeting {
+                match self.fleeting.get() {
                     Some(fleeting) => try_linked(fleeting, &scope(fleeting.slots())).await,
                     None => Ok(()),
                 }

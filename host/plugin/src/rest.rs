@@ -2,17 +2,30 @@
 
 use crate::state::Scope;
 use socklet_core::Taken;
-use std::{fmt, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+    time::Duration,
+};
 use tokio::time::Instant;
 
 /// An instance that could not be put to sleep is left alone for so long at most.
 const INSOMNIA_MAX: Duration = Duration::from_secs(3600);
 
+/// After how long without a call instances of a route go to sleep; it can change, and holds for each from its next call on.
+#[derive(Debug)]
+pub(crate) struct Bedtime(AtomicU64);
+
+/// Stands for never, in nanoseconds.
+const NEVER: u64 = u64::MAX;
+
 /// When instances of a route go to sleep, and what they may leave.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Rules {
-    /// After so long without a call. None: never.
-    pub(crate) after: Option<Duration>,
+    pub(crate) bedtime: Arc<Bedtime>,
     /// There is nothing to save.
     pub(crate) stateless: bool,
     /// Bytes that one instance may save.
@@ -73,6 +86,35 @@ struct Counted {
     scope: Arc<Scope>,
     bytes: usize,
     _taken: Option<Taken>,
+}
+
+// === impl Bedtime ===
+
+impl Bedtime {
+    pub(crate) fn new(after: Option<Duration>) -> Self {
+        let bedtime = Self(AtomicU64::new(NEVER));
+        bedtime.set(after);
+        bedtime
+    }
+
+    pub(crate) fn set(&self, after: Option<Duration>) {
+        let nanos = after.map_or(NEVER, |after| u64::try_from(after.as_nanos()).unwrap_or(NEVER - 1));
+        self.0.store(nanos, Relaxed);
+    }
+
+    /// None: never.
+    pub(crate) fn after(&self) -> Option<Duration> {
+        Some(self.0.load(Relaxed)).filter(|nanos| *nanos != NEVER).map(Duration::from_nanos)
+    }
+}
+
+// === impl Rules ===
+
+impl Rules {
+    /// After so long without a call. None: never.
+    pub(crate) fn after(&self) -> Option<Duration> {
+        self.bedtime.after()
+    }
 }
 
 // === impl Saved ===

@@ -13,6 +13,7 @@ use crate::{
     look::InstanceStatus,
     metrics::Hook,
     policy::{InstancePolicy, Key},
+    rest::Bedtime,
     roster::{self, Roster},
     session::PluginSession,
     swap::Follower,
@@ -20,8 +21,7 @@ use crate::{
     version::Version,
 };
 use socklet_core::{
-    Acceptance, Behavior, BoxFuture, CallError, ConnectionId, Connections, Principal, Response, RouteName, Tenant,
-    UpgradeRequest, Upgraded,
+    Acceptance, CallError, ConnectionId, Connections, Principal, Response, RouteName, Tenant, UpgradeRequest, Upgraded,
 };
 use std::{
     fmt,
@@ -41,7 +41,8 @@ pub(crate) struct Serving {
     tenant: Arc<Tenant>,
     route: RouteName,
     connections: Arc<dyn Connections>,
-    instances: RouteInstances,
+    policy: InstancePolicy,
+    bedtime: Arc<Bedtime>,
     guests: Arc<Guests>,
     // A std lock: held for a clone and never across an await.
     versions: RwLock<Versions>,
@@ -53,10 +54,6 @@ pub(crate) struct Serving {
     breaker: Breaker,
 }
 
-/// The handle that the server has.
-#[derive(Debug)]
-pub(crate) struct PluginBehavior(pub(crate) Arc<Serving>);
-
 struct Versions {
     current: Arc<Version>,
     /// What the current one took the place of.
@@ -66,40 +63,32 @@ struct Versions {
 /// The guest's own answer to a request, the cell that gave it, and the books of its version.
 type Answered = (Arc<Cell>, Arc<Usage>, Result<Acceptance, Response>);
 
-// === impl PluginBehavior ===
-
-impl Behavior for PluginBehavior {
-    fn upgrade(
-        &self,
-        request: Arc<UpgradeRequest>,
-        principal: Option<Arc<Principal>>,
-    ) -> BoxFuture<Result<Upgraded, CallError>> {
-        Box::pin(self.0.clone().upgrade(request, principal))
-    }
-}
-
 // === impl Serving ===
 
 impl Serving {
     /// None when the plugin is not a behavior.
     pub(crate) fn new(
-        loaded: &Arc<Loaded>,
+        (loaded, before): (&Arc<Loaded>, Option<&Arc<Loaded>>),
         tenant: &Arc<Tenant>,
         route: &RouteName,
         instances: RouteInstances,
         connections: Arc<dyn Connections>,
     ) -> Option<Arc<Self>> {
-        let current = loaded.version(tenant, route, &instances, &connections)?;
-        let breaker = Breaker::new(instances.max_deaths, current.scope().metrics.breakers().clone());
+        let RouteInstances { policy, hibernate_after, max_deaths } = instances;
+        let bedtime = Arc::new(Bedtime::new(hibernate_after));
+        let version = |loaded: &Arc<Loaded>| loaded.version(tenant, route, (&policy, &bedtime), &connections);
+        let (current, before) = (version(loaded)?, before.and_then(version));
+        let breaker = Breaker::new(max_deaths, current.scope().metrics.breakers().clone());
         let (cells, roster, agenda) = Default::default();
         Some(Arc::new(Self {
             tenant: tenant.clone(),
             route: route.clone(),
             connections,
-            instances,
+            policy,
+            bedtime,
             guests: loaded.guests().clone(),
             number: AtomicU32::new(current.number()),
-            versions: RwLock::new(Versions { current, before: None }),
+            versions: RwLock::new(Versions { current, before }),
             cells,
             roster,
             agenda,
@@ -107,7 +96,8 @@ impl Serving {
         }))
     }
 
-    async fn upgrade(
+    /// Judges a request, and makes the session of the connection that comes of it.
+    pub(crate) async fn upgrade(
         self: Arc<Self>,
         request: Arc<UpgradeRequest>,
         principal: Option<Arc<Principal>>,
@@ -128,6 +118,12 @@ impl Serving {
             }
             Err(response) => Ok(Upgraded::Answered(response)),
         }
+    }
+
+    /// Takes over what can change while connections are open.
+    pub(crate) fn set(&self, instances: &RouteInstances) {
+        self.bedtime.set(instances.hibernate_after);
+        self.breaker.set(instances.max_deaths);
     }
 
     async fn ask(
@@ -184,7 +180,7 @@ impl Serving {
     }
 
     fn key(&self, request: &UpgradeRequest) -> Result<Option<Key>, CallError> {
-        match &self.instances.policy {
+        match &self.policy {
             InstancePolicy::Connection | InstancePolicy::Event => Ok(None),
             InstancePolicy::Shared => Ok(Some(Key::default())),
             InstancePolicy::Key(template) => template.key(request).map(Some).map_err(|capture| {
@@ -225,7 +221,7 @@ impl Serving {
 
     /// Every event has an instance of its own.
     pub(crate) fn is_fleeting(&self) -> bool {
-        self.instances.policy == InstancePolicy::Event
+        self.policy == InstancePolicy::Event
     }
 
     /// Has the keeper look at a cell.
@@ -276,7 +272,8 @@ impl Serving {
 
 impl Follower for Serving {
     fn follow(self: Arc<Self>, loaded: &Arc<Loaded>) {
-        let Some(version) = loaded.version(&self.tenant, &self.route, &self.instances, &self.connections) else {
+        let Some(version) = loaded.version(&self.tenant, &self.route, (&self.policy, &self.bedtime), &self.connections)
+        else {
             return; // a plugin stays of its kind
         };
         let before = {
@@ -308,7 +305,7 @@ impl fmt::Debug for Serving {
         f.debug_struct("Serving")
             .field("tenant", &self.tenant)
             .field("route", &self.route)
-            .field("instances", &self.instances)
+            .field("policy", &self.policy)
             .finish_non_exhaustive()
     }
 }

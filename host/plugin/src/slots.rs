@@ -1,22 +1,23 @@
 //! How many instances may be alive at once, and who comes first: instances that serve connections for long are refused when there
 //! is no room, instances for a single call wait their turn.
 
+use socklet_core::{Permit, Room};
 use std::sync::{
     Arc,
     atomic::{AtomicUsize, Ordering::SeqCst},
 };
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::sync::watch;
 
 /// Of this many instances for connections, there is room for one more for a single call.
 const PASSING_SHARE: u32 = 8;
 /// Room for single calls at least.
 const PASSING_MIN: u32 = 16;
 
-/// The room of one engine.
+/// The room of one engine, or of one tenant.
 #[derive(Clone, Debug)]
 pub(crate) struct Slots {
-    lasting: Arc<Semaphore>,
-    passing: Arc<Semaphore>,
+    lasting: Room,
+    passing: Room,
     pressure: Arc<Pressure>,
 }
 
@@ -33,76 +34,67 @@ struct Pressing<'a>(&'a Pressure);
 /// Room for one instance; kept for as long as it lives.
 #[derive(Debug)]
 pub(crate) struct Slot {
-    _permit: OwnedSemaphorePermit,
-    /// That of the tenant's quota.
-    _of_tenant: Option<OwnedSemaphorePermit>,
+    _of_tenant: Permit,
+    _of_engine: Permit,
 }
 
-/// The room that a tenant has in an engine: the engine's own, and where there is a quota, the tenant's.
+/// The room that a tenant has in an engine: the engine's own, and the tenant's quota.
 #[derive(Clone, Debug)]
 pub(crate) struct Rooms {
     engine: Slots,
-    tenant: Option<Slots>,
+    tenant: Slots,
 }
 
 /// Tells when somebody waits for room.
 #[derive(Debug)]
 pub(crate) struct Risen {
     engine: watch::Receiver<()>,
-    tenant: Option<watch::Receiver<()>>,
+    tenant: watch::Receiver<()>,
 }
 
 // === impl Rooms ===
 
 impl Rooms {
-    pub(crate) fn new(engine: Slots, tenant: Option<Slots>) -> Self {
+    pub(crate) fn new(engine: Slots, tenant: Slots) -> Self {
         Self { engine, tenant }
     }
 
     /// Room for an instance that serves connections, if there is any.
     pub(crate) fn lasting(&self) -> Option<Slot> {
-        let of_tenant = self.tenant.as_ref().map(Slots::lasting);
-        Slot::both(self.engine.lasting(), of_tenant)
+        Some(Slot { _of_tenant: self.tenant.lasting.try_enter()?, _of_engine: self.engine.lasting.try_enter()? })
     }
 
     /// Waits for room for an instance that wakes up, for a single call or for longer. Meanwhile those that can are put to sleep.
     /// Cancel-safe.
     pub(crate) async fn waking(&self, for_one_call: bool) -> Slot {
-        let _of_tenant = match &self.tenant {
-            Some(tenant) => Some(tenant.waking(for_one_call).await),
-            None => None,
-        };
-        Slot { _permit: self.engine.waking(for_one_call).await, _of_tenant }
+        let _of_tenant = self.tenant.waking(for_one_call).await;
+        Slot { _of_engine: self.engine.waking(for_one_call).await, _of_tenant }
     }
 
     /// Room for an instance that serves a single call, if nobody waits for that.
     pub(crate) fn try_passing(&self) -> Option<Slot> {
-        let of_tenant = self.tenant.as_ref().map(Slots::try_passing);
-        Slot::both(self.engine.try_passing(), of_tenant)
+        Some(Slot { _of_tenant: self.tenant.passing.try_enter()?, _of_engine: self.engine.passing.try_enter()? })
     }
 
     /// Waits for room for an instance that serves a single call. Cancel-safe.
     pub(crate) async fn passing(&self) -> Slot {
-        let _of_tenant = match &self.tenant {
-            Some(tenant) => Some(tenant.passing().await),
-            None => None,
-        };
-        Slot { _permit: self.engine.passing().await, _of_tenant }
+        let _of_tenant = self.tenant.passing.enter().await;
+        Slot { _of_engine: self.engine.passing.enter().await, _of_tenant }
     }
 
     /// Whether the tenant has as many instances as it may.
     pub(crate) fn is_over_quota(&self) -> bool {
-        self.tenant.as_ref().is_some_and(|tenant| tenant.lasting.available_permits() == 0)
+        self.tenant.lasting.free() == 0
     }
 
     /// How many instances wait for room to wake up in.
     pub(crate) fn pressed(&self) -> usize {
-        self.engine.pressed() + self.tenant.as_ref().map_or(0, Slots::pressed)
+        self.engine.pressed() + self.tenant.pressed()
     }
 
     /// Tells when that becomes more.
     pub(crate) fn pressure(&self) -> Risen {
-        Risen { engine: self.engine.pressure(), tenant: self.tenant.as_ref().map(Slots::pressure) }
+        Risen { engine: self.engine.pressure(), tenant: self.tenant.pressure() }
     }
 }
 
@@ -112,27 +104,9 @@ impl Risen {
     /// Cancel-safe.
     pub(crate) async fn changed(&mut self) {
         let Self { engine, tenant } = self;
-        let of_tenant = async {
-            match tenant {
-                Some(tenant) => drop(tenant.changed().await),
-                None => std::future::pending().await,
-            }
-        };
         tokio::select! {
             _ = engine.changed() => {}
-            () = of_tenant => {}
-        }
-    }
-}
-
-// === impl Slot ===
-
-impl Slot {
-    fn both(engine: Option<OwnedSemaphorePermit>, of_tenant: Option<Option<OwnedSemaphorePermit>>) -> Option<Self> {
-        match (engine, of_tenant) {
-            (Some(_permit), None) => Some(Self { _permit, _of_tenant: None }),
-            (Some(_permit), Some(Some(of_tenant))) => Some(Self { _permit, _of_tenant: Some(of_tenant) }),
-            _ => None,
+            _ = tenant.changed() => {}
         }
     }
 }
@@ -141,14 +115,34 @@ impl Slot {
 
 impl Slots {
     pub(crate) fn new(lasting: u32) -> Self {
-        let semaphore = |slots: u32| Arc::new(Semaphore::new(slots as usize));
-        Self { lasting: semaphore(lasting), passing: semaphore(passing(lasting)), pressure: Arc::default() }
+        Self::of(lasting as usize, passing(lasting) as usize)
+    }
+
+    /// Those of a tenant with this quota.
+    pub(crate) fn of_tenant(quota: Option<usize>) -> Self {
+        let (lasting, passing) = rooms(quota);
+        Self::of(lasting, passing)
+    }
+
+    fn of(lasting: usize, passing: usize) -> Self {
+        Self { lasting: Room::new(lasting), passing: Room::new(passing), pressure: Arc::default() }
+    }
+
+    /// The tenant has another quota from now on. Instances that are there stay.
+    pub(crate) fn resize(&self, quota: Option<usize>) {
+        let (lasting, passing) = rooms(quota);
+        self.lasting.resize(lasting);
+        self.passing.resize(passing);
+    }
+
+    /// Instances that serve connections.
+    pub(crate) fn used(&self) -> usize {
+        self.lasting.used()
     }
 
     /// Room for instances for single calls, and no others.
     pub(crate) fn for_single_calls(passing: u32) -> Self {
-        let semaphore = |slots: u32| Arc::new(Semaphore::new(slots as usize));
-        Self { lasting: semaphore(0), passing: semaphore(passing), pressure: Arc::default() }
+        Self::of(0, passing as usize)
     }
 
     /// Instances in all where so many may serve connections.
@@ -165,17 +159,12 @@ impl Slots {
         most.min(total.saturating_sub(PASSING_MIN)).min(wanted)
     }
 
-    fn lasting(&self) -> Option<OwnedSemaphorePermit> {
-        self.lasting.clone().try_acquire_owned().ok()
-    }
-
-    async fn waking(&self, for_one_call: bool) -> OwnedSemaphorePermit {
+    async fn waking(&self, for_one_call: bool) -> Permit {
         let _pressing = Pressing::new(&self.pressure);
-        let permit = tokio::select! {
-            permit = self.lasting.clone().acquire_owned() => permit,
-            permit = self.passing.clone().acquire_owned(), if for_one_call => permit,
-        };
-        permit.expect("never closed")
+        tokio::select! {
+            permit = self.lasting.enter() => permit,
+            permit = self.passing.enter(), if for_one_call => permit,
+        }
     }
 
     fn pressed(&self) -> usize {
@@ -184,14 +173,6 @@ impl Slots {
 
     fn pressure(&self) -> watch::Receiver<()> {
         self.pressure.risen.subscribe()
-    }
-
-    fn try_passing(&self) -> Option<OwnedSemaphorePermit> {
-        self.passing.clone().try_acquire_owned().ok()
-    }
-
-    async fn passing(&self) -> OwnedSemaphorePermit {
-        self.passing.clone().acquire_owned().await.expect("never closed")
     }
 }
 
@@ -217,6 +198,12 @@ impl Drop for Pressing<'_> {
     fn drop(&mut self) {
         self.0.pressed.fetch_sub(1, SeqCst);
     }
+}
+
+/// Room for instances that serve connections, and for single calls, in a quota.
+fn rooms(quota: Option<usize>) -> (usize, usize) {
+    let clamped = quota.map(|quota| u32::try_from(quota).unwrap_or(u32::MAX));
+    clamped.map_or((Room::UNLIMITED, Room::UNLIMITED), |quota| (quota as usize, passing(quota) as usize))
 }
 
 fn passing(lasting: u32) -> u32 {

@@ -13,7 +13,7 @@ use crate::{
     timers::Timers,
     usage::Usage,
 };
-use socklet_core::{Connections, PluginName, RouteName, Tenant};
+use socklet_core::{Connections, PluginId, RouteName, Tenant};
 use std::{fmt, sync::Arc, time::Duration};
 use wasmtime::component::ResourceTable;
 use wasmtime_wasi::{WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
@@ -40,7 +40,7 @@ pub(crate) struct State {
 pub(crate) struct Scope {
     pub(crate) tenant: Arc<Tenant>,
     pub(crate) route: RouteName,
-    pub(crate) plugin: PluginName,
+    pub(crate) plugin: PluginId,
     pub(crate) log: Arc<GuestLog>,
     pub(crate) settings: Arc<WasiConfigVariables>,
     pub(crate) limits: CallLimits,
@@ -113,7 +113,7 @@ impl WasiView for State {
 impl Scope {
     #[cfg(test)]
     pub(crate) fn for_tests() -> Self {
-        let (route, plugin): (RouteName, PluginName) = ("r".parse().expect("a name"), "p".parse().expect("a name"));
+        let (route, plugin): (RouteName, PluginId) = ("r".parse().expect("a name"), "p".parse().expect("a name"));
         let tenant = Arc::new(Tenant::new("t".parse().expect("a name"), socklet_core::Quotas::default()));
         let metrics = Metrics::register(&mut prometheus_client::registry::Registry::default());
         Self {
@@ -128,7 +128,7 @@ impl Scope {
             metrics,
             census: Arc::default(),
             usage: Arc::default(),
-            rooms: Rooms::new(crate::slots::Slots::new(1), None),
+            rooms: Rooms::new(crate::slots::Slots::new(1), crate::slots::Slots::of_tenant(None)),
             household: Arc::new(Household::new(tenant.clone())),
             tenant,
         }

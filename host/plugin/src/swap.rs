@@ -26,14 +26,12 @@ pub(crate) trait Follower: Send + Sync {
 pub(crate) struct Line {
     // A std mutex: held while everybody is told, which waits for nothing, so that all hear of versions in one order.
     state: Mutex<State>,
-    /// Held while a version is loaded: one at a time.
-    pub(crate) swapping: Arc<tokio::sync::Mutex<()>>,
 }
 
 /// A version of a plugin, as it is shown to people.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct VersionStatus {
-    /// Counts the versions of the plugin since the host was started, from 1.
+    /// Counts the versions of the plugin, from 1.
     pub version: u32,
     /// `sha256:` and 64 hex digits.
     pub digest: String,
@@ -84,7 +82,8 @@ impl Line {
             old: Vec::new(),
             followers: Vec::new(),
         };
-        let line = Arc::new(Self { state: Mutex::new(state), swapping: Arc::default() });
+        first.counts();
+        let line = Arc::new(Self { state: Mutex::new(state) });
         first.join(&line);
         line
     }
@@ -93,18 +92,21 @@ impl Line {
         self.state().current.clone()
     }
 
-    /// The number of the version to come.
-    pub(crate) fn next_number(&self) -> u32 {
-        self.state().last_number + 1
+    /// The number of the last version that was current.
+    pub(crate) fn last_number(&self) -> u32 {
+        self.state().last_number
     }
 
-    /// Makes somebody who uses the current version, and tells it of all that follow.
+    /// Makes somebody who uses the current version, and the one before it where that one fails its trial; and tells it of all that
+    /// follow.
     pub(crate) fn employ<F: Follower + 'static>(
         &self,
-        make: impl FnOnce(&Arc<Loaded>) -> Option<Arc<F>>,
+        make: impl FnOnce(&Arc<Loaded>, Option<&Arc<Loaded>>) -> Option<Arc<F>>,
     ) -> Option<Arc<F>> {
         let mut state = self.state();
-        let follower = make(&state.current)?;
+        let before =
+            state.before.as_ref().filter(|before| !state.current.trial().is_passed() && !before.trial().has_failed());
+        let follower = make(&state.current, before)?;
         let made: Arc<dyn Follower> = follower.clone();
         state.followers.retain(|follower| follower.strong_count() > 0);
         state.followers.push(Arc::downgrade(&made));
@@ -114,6 +116,7 @@ impl Line {
     /// From now on this is the current version.
     pub(crate) fn advance(self: &Arc<Self>, loaded: Arc<Loaded>) {
         loaded.join(self);
+        loaded.counts();
         let mut state = self.state();
         state.current.trial().end();
         state.last_number = loaded.number();

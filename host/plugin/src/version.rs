@@ -123,7 +123,7 @@ impl Version {
 
     /// When an instance that was used then may sleep, if ever.
     pub(crate) fn bedtime(&self, used: Instant) -> Option<Instant> {
-        self.rules.after.filter(|_| self.may_sleep()).map(|after| used + after)
+        self.rules.after().filter(|_| self.may_sleep()).map(|after| used + after)
     }
 
     /// Counts an instance that sleeps from now on.

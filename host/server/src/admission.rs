@@ -5,9 +5,10 @@
 use crate::{
     Route,
     compression::Deflate,
+    gate::Gate,
     handshake::{self, ANSWER, DENIAL, Handshake, InvalidAnswer},
     listener::Origin,
-    registry::{Peer, Registration},
+    registry::{NoPlace, Peer, Registration},
     request::upgrade_request,
     server::{Counted, Inner, Slot},
 };
@@ -58,6 +59,9 @@ pub(crate) enum Refused {
 /// When those come back who were refused for want of room.
 const RETRY_AFTER: Duration = Duration::from_secs(5);
 
+/// And those whose route was replaced while they were asked: the new one is there already.
+const AT_ONCE: Duration = Duration::from_secs(1);
+
 // === impl Admission ===
 
 impl Admission {
@@ -87,16 +91,25 @@ pub(crate) async fn admit(
     asked: Asked<'_>,
 ) -> Result<(Response<Bytes>, Admission), Refused> {
     check_origin(&route, &asked)?;
-    let counted = take_place(server, slot, &route)?;
+    let counted = take_place(server, slot, &route, &asked.origin.gate)?;
     let Asked { parts, handshake, origin, authority, path, captures } = asked;
     let id = ConnectionId::next();
     let request = upgrade_request(parts, id, origin, &route, &authority, path, captures);
     let request = Arc::new(request);
     let Grant(principal) = authenticate(&route, &request).await?;
-    let registration = route.connections.register(id, principal.clone(), slot.cork().clone()).ok_or_else(|| {
-        server.metrics.limit_hit("route_max_connections");
-        Refused::Host(Refusal::Unavailable { retry_after: RETRY_AFTER })
+    let (cork, gate) = (slot.cork().clone(), origin.gate.clone());
+    let registered = route.connections.register(id, principal.clone(), cork, gate);
+    let registration = registered.map_err(|no_place| match no_place {
+        NoPlace::Full => {
+            server.metrics.limit_hit("route_max_connections");
+            Refused::Host(Refusal::Unavailable { retry_after: RETRY_AFTER })
+        }
+        NoPlace::Retired => Refused::Host(Refusal::Unavailable { retry_after: AT_ONCE }),
     })?;
+    // Whoever stops the listener closes it first and looks for registered connections then: one of the two notices.
+    if origin.gate.is_closed() {
+        return Err(Refused::Host(Refusal::Unavailable { retry_after: RETRY_AFTER }));
+    }
     let behavior = route.behavior.as_ref().ok_or(Refused::Host(Refusal::NotFound))?;
     match behavior.upgrade(request, principal).await.map_err(failed)? {
         Upgraded::Accepted(acceptance, session) => {
@@ -126,12 +139,12 @@ fn check_origin(route: &Route, asked: &Asked<'_>) -> Result<(), Refused> {
     if route.config.origins.allows(origin, &asked.authority, false) { Ok(()) } else { refused }
 }
 
-fn take_place(server: &Inner, slot: &Slot, route: &Route) -> Result<Counted, Refused> {
+fn take_place(server: &Inner, slot: &Slot, route: &Route, gate: &Arc<Gate>) -> Result<Counted, Refused> {
     let limit = |name, refusal| {
         server.metrics.limit_hit(name);
         Refused::Host(refusal)
     };
-    if server.draining.is_cancelled() {
+    if server.draining.is_cancelled() || gate.is_closed() {
         return Err(Refused::Host(Refusal::Unavailable { retry_after: RETRY_AFTER }));
     }
     if slot.client.excess {
@@ -140,7 +153,7 @@ fn take_place(server: &Inner, slot: &Slot, route: &Route) -> Result<Counted, Ref
     if !slot.client.may_connect() {
         return Err(limit("connection_rate", Refusal::TooManyRequests { retry_after: RETRY_AFTER }));
     }
-    server.count(route.tenant()).map_err(|full| limit(full, Refusal::Unavailable { retry_after: RETRY_AFTER }))
+    server.count(route.tenant(), gate).map_err(|full| limit(full, Refusal::Unavailable { retry_after: RETRY_AFTER }))
 }
 
 /// Asks the route's authenticators, one after the other. Fails closed: what cannot be asked has not granted.

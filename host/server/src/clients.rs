@@ -11,10 +11,13 @@ use tokio::time::Instant;
 
 /// The client addresses that have a socket open, or had one a moment ago.
 #[derive(Debug)]
-pub(crate) struct Clients {
+pub(crate) struct Clients(Mutex<State>);
+
+#[derive(Debug, Default)]
+struct State {
     max_sockets: Option<usize>,
     rate: Option<Rate>,
-    clients: Mutex<HashMap<IpAddr, Client>>,
+    clients: HashMap<IpAddr, Client>,
 }
 
 #[derive(Debug)]
@@ -40,39 +43,57 @@ const PRUNE_ABOVE: usize = 4096;
 
 impl Clients {
     pub(crate) fn new(max_sockets: Option<usize>, rate: Option<Rate>) -> Self {
-        Self { max_sockets, rate, clients: Mutex::default() }
+        Self(Mutex::new(State { max_sockets, rate, clients: HashMap::new() }))
+    }
+
+    /// Takes over other limits. Sockets that came while there was no limit are not counted.
+    pub(crate) fn configure(&self, max_sockets: Option<usize>, rate: Option<Rate>) {
+        let mut state = self.lock();
+        state.max_sockets = max_sockets;
+        if state.rate != rate {
+            state.rate = rate;
+            let now = Instant::now();
+            state.clients.values_mut().for_each(|client| client.bucket = rate.map(|rate| TokenBucket::new(rate, now)));
+        }
+        state.clients.retain(|_, client| client.sockets > 0 || client.bucket.is_some());
     }
 
     /// Counts a socket.
     pub(crate) fn socket(self: &Arc<Self>, ip: Option<IpAddr>) -> ClientSocket {
-        let limited = self.max_sockets.is_some() || self.rate.is_some();
+        let mut state = self.lock();
+        let limited = state.max_sockets.is_some() || state.rate.is_some();
         // The addresses of one IPv4 client are one, however it is written.
         let ip = ip.map(|ip| ip.to_canonical()).filter(|_| limited);
-        let mut excess = false;
-        if let Some(ip) = ip {
-            let mut clients = self.lock();
-            self.prune(&mut clients);
-            let now = Instant::now();
-            let client = clients.entry(ip).or_insert_with(|| Client {
-                sockets: 0,
-                bucket: self.rate.map(|rate| TokenBucket::new(rate, now)),
-                last: now,
-            });
-            client.sockets += 1;
-            excess = self.max_sockets.is_some_and(|max| client.sockets > max);
-        }
+        let excess = ip.is_some_and(|ip| state.add(ip));
         ClientSocket { clients: self.clone(), ip, excess }
     }
 
-    fn prune(&self, clients: &mut HashMap<IpAddr, Client>) {
-        if clients.len() >= PRUNE_ABOVE && clients.len().is_power_of_two() {
-            let full_after = self.rate.map(|rate| rate.per).unwrap_or_default();
-            clients.retain(|_, client| client.sockets > 0 || client.last.elapsed() < full_after);
-        }
+    fn lock(&self) -> std::sync::MutexGuard<'_, State> {
+        self.0.lock().expect("nothing panics while it holds the lock")
+    }
+}
+
+// === impl State ===
+
+impl State {
+    /// Counts a socket of an address. Whether it is one too many.
+    fn add(&mut self, ip: IpAddr) -> bool {
+        self.prune();
+        let (now, rate) = (Instant::now(), self.rate);
+        let client = self.clients.entry(ip).or_insert_with(|| Client {
+            sockets: 0,
+            bucket: rate.map(|rate| TokenBucket::new(rate, now)),
+            last: now,
+        });
+        client.sockets += 1;
+        self.max_sockets.is_some_and(|max| client.sockets > max)
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<IpAddr, Client>> {
-        self.clients.lock().expect("nothing panics while it holds the lock")
+    fn prune(&mut self) {
+        if self.clients.len() >= PRUNE_ABOVE && self.clients.len().is_power_of_two() {
+            let full_after = self.rate.map(|rate| rate.per).unwrap_or_default();
+            self.clients.retain(|_, client| client.sockets > 0 || client.last.elapsed() < full_after);
+        }
     }
 }
 
@@ -83,8 +104,8 @@ impl ClientSocket {
     pub(crate) fn may_connect(&self) -> bool {
         let Some(ip) = self.ip else { return true };
         let now = Instant::now();
-        let mut clients = self.clients.lock();
-        let Some(client) = clients.get_mut(&ip) else { return true };
+        let mut state = self.clients.lock();
+        let Some(client) = state.clients.get_mut(&ip) else { return true };
         client.last = now;
         client.bucket.as_mut().is_none_or(|bucket| bucket.take(1, now))
     }
@@ -93,11 +114,11 @@ impl ClientSocket {
 impl Drop for ClientSocket {
     fn drop(&mut self) {
         let Some(ip) = self.ip else { return };
-        let mut clients = self.clients.lock();
-        if let Some(client) = clients.get_mut(&ip) {
+        let mut state = self.clients.lock();
+        if let Some(client) = state.clients.get_mut(&ip) {
             client.sockets -= 1;
             if client.sockets == 0 && client.bucket.is_none() {
-                clients.remove(&ip);
+                state.clients.remove(&ip);
             }
         }
     }
@@ -123,5 +144,13 @@ mod tests {
         assert_eq!([b.may_connect(), b.may_connect(), b.may_connect(), b.may_connect()], [true, true, true, false]);
         tokio::time::advance(Duration::from_secs(1)).await;
         assert!(b.may_connect());
+        clients.configure(None, Some(Rate::per_second(1)));
+        assert!(!clients.socket(ip("127.0.0.1")).excess);
+        assert_eq!([b.may_connect(), b.may_connect()], [true, false]);
+        clients.configure(Some(1), None);
+        assert!(b.may_connect() && clients.socket(ip("127.0.0.1")).excess);
+        clients.configure(None, None);
+        drop(b);
+        assert!(clients.lock().clients.is_empty());
     }
 }

@@ -34,10 +34,28 @@ impl Default for Drain {
     }
 }
 
+impl Drain {
+    /// Does something with all of them, batch after batch, at this pace; returns how many of them it was done to.
+    pub(crate) async fn each_batch<T>(&self, all: &[T], mut work: impl FnMut(&T) -> bool) -> usize {
+        let batches = all.chunks(self.batch.max(1));
+        // The last batch needs time for its closing handshakes, too.
+        let interval = self.interval.min(self.timeout / 2 / u32::try_from(batches.len().max(1)).unwrap_or(u32::MAX));
+        let mut done = 0;
+        let mut next = Instant::now();
+        for batch in batches {
+            sleep_until(next).await;
+            done += batch.iter().filter(|one| work(one)).count();
+            next += interval;
+        }
+        done
+    }
+}
+
 pub(crate) async fn drain(server: &Inner, plan: Drain) -> DrainReport {
     let deadline = Instant::now() + plan.timeout;
     server.draining.cancel();
     server.accepting.close();
+    server.listeners.forget();
     server.tasks.close();
     let closing = close_all(server, &plan);
     let mut closed = 0;
@@ -51,23 +69,12 @@ pub(crate) async fn drain(server: &Inner, plan: Drain) -> DrainReport {
     }
     let forced = server.tasks.len();
     server.force.cancel();
-    server.routes.all.iter().flat_map(|route| route.connections.peers()).for_each(|peer| peer.cut());
+    server.peers().iter().for_each(|peer| peer.cut());
     let _ = tokio::time::timeout(AFTER_FORCE, server.tasks.wait()).await; // the report tells how many were left
     DrainReport { closed, forced }
 }
 
 /// Closes everybody in batches; returns how many. Connections that open meanwhile see for themselves that the node drains.
 async fn close_all(server: &Inner, plan: &Drain) -> usize {
-    let peers: Vec<_> = server.routes.all.iter().flat_map(|route| route.connections.peers()).collect();
-    let batches = peers.chunks(plan.batch.max(1));
-    // The last batch needs time for its closing handshakes, too.
-    let interval = plan.interval.min(plan.timeout / 2 / u32::try_from(batches.len().max(1)).unwrap_or(u32::MAX));
-    let mut closed = 0;
-    let mut next = Instant::now();
-    for batch in batches {
-        sleep_until(next).await;
-        closed += batch.iter().filter(|peer| peer.close(CloseReason::Draining)).count();
-        next += interval;
-    }
-    closed
+    plan.each_batch(&server.peers(), |peer| peer.close(CloseReason::Draining)).await
 }

@@ -35,7 +35,8 @@ const LAST_RESPONSE: Duration = Duration::from_secs(30);
 pub(crate) async fn serve<S: Socket>(server: Arc<Inner>, stream: S, origin: Origin, slot: Slot) {
     let slot = Arc::new(slot);
     let origin = Arc::new(origin);
-    let handshake_timeout = server.config.handshake_timeout;
+    let (config, gate) = (server.config.load_full(), origin.gate.clone());
+    let handshake_timeout = config.handshake_timeout;
     let service = {
         let server = server.clone();
         service_fn(move |request| respond::<S>(server.clone(), origin.clone(), slot.clone(), request))
@@ -43,8 +44,8 @@ pub(crate) async fn serve<S: Socket>(server: Arc<Inner>, stream: S, origin: Orig
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(handshake_timeout)
-        .max_buf_size(server.config.max_header_bytes.max(8192))
-        .max_headers(server.config.max_headers)
+        .max_buf_size(config.max_header_bytes.max(8192))
+        .max_headers(config.max_headers)
         .serve_connection(TokioIo::new(stream), service)
         .with_upgrades();
     let mut connection = pin!(connection);
@@ -53,6 +54,7 @@ pub(crate) async fn serve<S: Socket>(server: Arc<Inner>, stream: S, origin: Orig
         tokio::select! {
             served = connection.as_mut() => served,
             () = server.draining.cancelled() => finish(connection).await,
+            () = gate.closed() => finish(connection).await,
             () = sleep(handshake_timeout) => finish(connection).await,
         }
     };
@@ -103,11 +105,11 @@ async fn respond<S: Socket>(
     // The access log: what was asked, with what must not be shown masked.
     let span = info_span!(
         "request",
-        listener = %origin.listener,
+        listener = %origin.gate.name(),
         client = origin.client.map(|client| client.to_string()),
         method = %parts.method,
         path = parts.uri.path(),
-        query = parts.uri.query().map(|query| server.config.mask.query(query)),
+        query = parts.uri.query().map(|query| server.config.load().mask.query(query)),
     );
     let answered = AssertUnwindSafe(answer(&server, &origin, &slot, parts)).catch_unwind();
     let answered = answered.instrument(span.clone()).await.unwrap_or_else(|_| {
@@ -150,7 +152,7 @@ async fn upgraded<S: Socket>(
     upgrade: OnUpgrade,
     connection: ConnectionId,
 ) -> Option<((Reader, Writer), Bytes)> {
-    let Ok(Ok(upgraded)) = timeout(server.config.handshake_timeout, upgrade).await else {
+    let Ok(Ok(upgraded)) = timeout(server.config.load().handshake_timeout, upgrade).await else {
         debug!(%connection, "client was gone before the 101");
         return None;
     };
@@ -166,10 +168,11 @@ enum Answered {
 }
 
 async fn answer(server: &Arc<Inner>, origin: &Origin, slot: &Slot, parts: Parts) -> Answered {
+    let config = server.config.load_full();
     for (name, value) in &parts.headers {
         debug!(
             name = name.as_str(),
-            value = server.config.mask.header(name.as_str(), &String::from_utf8_lossy(value.as_bytes())),
+            value = config.mask.header(name.as_str(), &String::from_utf8_lossy(value.as_bytes())),
             "header"
         );
     }
@@ -183,7 +186,11 @@ async fn answer(server: &Arc<Inner>, origin: &Origin, slot: &Slot, parts: Parts)
     };
     let path = path.into_owned();
     let authority = handshake::authority(&parts).unwrap_or_default().to_owned();
-    let found = server.routes.table.lookup(&origin.listener, handshake::host(&authority), &path, &parts.headers);
+    // The routes of this moment: a request ends with the route that it began with.
+    let routes = server.routes.load();
+    let found = routes.table.lookup(origin.gate.name(), handshake::host(&authority), &path, &parts.headers);
+    let found = found.map(|(route, captures)| (route.clone(), captures));
+    drop(routes);
     let Some((route, captures)) = found else {
         return match kind {
             Kind::Plain => Answered::Plain(handshake::refuse(&Refusal::NotFound).map(full)),
@@ -191,15 +198,15 @@ async fn answer(server: &Arc<Inner>, origin: &Origin, slot: &Slot, parts: Parts)
         };
     };
     let handshake = match kind {
-        Kind::Plain => return Answered::Plain(plain(route, parts, &path, &captures).await),
+        Kind::Plain => return Answered::Plain(plain(&route, parts, &path, &captures).await),
         Kind::WebSocket(handshake) => handshake,
     };
     if route.behavior.is_none() {
         return refused(Refusal::NotFound);
     }
     let asked = admission::Asked { parts: &parts, handshake, origin, authority, path, captures };
-    let admitted = admission::admit(server, slot, route.clone(), asked);
-    match timeout(server.config.handshake_timeout, admitted).await {
+    let admitted = admission::admit(server, slot, route, asked);
+    match timeout(config.handshake_timeout, admitted).await {
         Ok(Ok((response, admission))) => Answered::Accepted(response, Box::new(admission)),
         Ok(Err(Refused::Host(refusal))) => refused(refusal),
         Ok(Err(Refused::Plugin(response, outcome))) => Answered::Refused(*response, outcome),

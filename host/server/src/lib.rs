@@ -5,6 +5,7 @@
 
 mod admission;
 mod clients;
+mod closing;
 mod compression;
 mod config;
 mod connection;
@@ -12,9 +13,11 @@ mod drain;
 mod framing;
 #[cfg(any(test, fuzzing))]
 pub mod fuzz;
+mod gate;
 mod handshake;
 mod http;
 mod listener;
+mod listeners;
 mod mask;
 mod metrics;
 mod rate;
@@ -27,11 +30,13 @@ mod server;
 mod tests;
 mod workers;
 
+pub use closing::Leaving;
 pub use compression::{Compression, Level, WindowBits};
 pub use config::{ConnectionLimits, RouteConfig, ServerConfig, SlowConsumer};
 pub use drain::{Drain, DrainReport};
 pub use handshake::{InvalidOrigin, OriginPattern, Origins};
 pub use listener::{Bind, BindError, InvalidBind, Listener, ListenerConfig};
+pub use listeners::{ListenerStatus, Stopped};
 pub use mask::Mask;
 pub use metrics::Metrics;
 pub use registry::RouteConnections;

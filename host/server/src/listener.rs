@@ -1,12 +1,12 @@
 //! Listening sockets: TCP on IPv4 and IPv6, and UNIX sockets.
 
-use crate::workers::Worker;
-use socket2::{Domain, Protocol, SockAddr, Socket, Type};
+use crate::{gate::Gate, workers::Worker};
+use socket2::{Domain, Protocol, SockAddr, SockRef, Socket, Type};
 use socklet_core::ListenerName;
 use std::{
     fmt, io,
     net::{Ipv6Addr, SocketAddr},
-    os::unix::fs::FileTypeExt,
+    os::{fd::AsFd, unix::fs::FileTypeExt},
     path::{Path, PathBuf},
     str::FromStr,
     sync::Arc,
@@ -50,10 +50,21 @@ pub struct BindError {
     source: io::Error,
 }
 
+// === impl BindError ===
+
+impl BindError {
+    /// Whether somebody else has the address.
+    pub(crate) fn is_in_use(&self) -> bool {
+        self.source.kind() == io::ErrorKind::AddrInUse
+    }
+}
+
 /// A bound socket that nobody accepts from yet.
 #[derive(Debug)]
 pub struct Listener {
     name: ListenerName,
+    /// As it is configured.
+    bind: Bind,
     local: Bind,
     socket: Listening,
     worker: Arc<Worker>,
@@ -69,7 +80,7 @@ enum Listening {
 #[derive(Debug)]
 struct UnixSocket {
     listener: UnixListener,
-    _file: SocketFile,
+    file: Arc<SocketFile>,
 }
 
 /// Removes a UNIX socket's file when its listener goes.
@@ -86,7 +97,7 @@ pub(crate) enum Accepted {
 /// Where a socket comes from.
 #[derive(Clone, Debug)]
 pub(crate) struct Origin {
-    pub(crate) listener: ListenerName,
+    pub(crate) gate: Arc<Gate>,
     /// The listener's own address, as this socket sees it.
     pub(crate) local: String,
     /// None on a UNIX socket.
@@ -132,13 +143,51 @@ impl Listener {
         let ListenerConfig { name, bind } = config;
         let _entered = worker.runtime().enter();
         let bound = match &bind {
-            Bind::Tcp(address) => bind_tcp(*address),
+            Bind::Tcp(address) => bind_tcp(*address, None),
             Bind::Unix(path) => bind_unix(path),
         };
         match bound {
-            Ok((local, socket)) => Ok(Self { name, local, socket, worker: worker.clone() }),
+            Ok((local, socket)) => Ok(Self { name, bind, local, socket, worker: worker.clone() }),
             Err(source) => Err(BindError { name, bind, source }),
         }
+    }
+
+    /// Another listener with the socket of this one, which may go on or not: whoever waits in the kernel is accepted by one of them.
+    ///
+    /// # Errors
+    ///
+    /// When there is no descriptor left.
+    pub(crate) fn with_socket_of(config: ListenerConfig, other: &Self) -> Result<Self, BindError> {
+        let ListenerConfig { name, bind } = config;
+        let _entered = other.worker.runtime().enter();
+        match other.socket.again() {
+            Ok(socket) => Ok(Self { name, bind, local: other.local.clone(), socket, worker: other.worker.clone() }),
+            Err(source) => Err(BindError { name, bind, source }),
+        }
+    }
+
+    /// Binds an address that `other`, which is about to go, is in the way of: `0.0.0.0:80` beside `127.0.0.1:80`. Until it goes, the
+    /// more exact one of the two gets what is meant for both.
+    ///
+    /// # Errors
+    ///
+    /// As [`Listener::bind`].
+    pub(crate) fn bind_beside(config: ListenerConfig, other: &Self) -> Result<Self, BindError> {
+        let ListenerConfig { name, bind } = config;
+        let _entered = other.worker.runtime().enter();
+        let bound = match (&bind, &other.socket) {
+            (Bind::Tcp(address), Listening::Tcp(socket)) => bind_tcp(*address, Some(socket)),
+            _ => Err(io::ErrorKind::AddrInUse.into()),
+        };
+        match bound {
+            Ok((local, socket)) => Ok(Self { name, bind, local, socket, worker: other.worker.clone() }),
+            Err(source) => Err(BindError { name, bind, source }),
+        }
+    }
+
+    /// Where it was told to listen.
+    pub(crate) fn bind_of(&self) -> &Bind {
+        &self.bind
     }
 
     /// The thread that accepts.
@@ -157,24 +206,43 @@ impl Listener {
     }
 
     /// Waits for a connection. Cancel-safe.
-    pub(crate) async fn accept(&self) -> io::Result<(Accepted, Origin)> {
-        let listener = self.name.clone();
+    pub(crate) async fn accept(&self, gate: &Arc<Gate>) -> io::Result<(Accepted, Origin)> {
+        let gate = gate.clone();
         match &self.socket {
             Listening::Tcp(socket) => {
                 let (stream, client) = socket.accept().await?;
                 stream.set_nodelay(true)?;
                 let local = stream.local_addr()?.to_string();
-                Ok((Accepted::Tcp(stream), Origin { listener, local, client: Some(client) }))
+                Ok((Accepted::Tcp(stream), Origin { gate, local, client: Some(client) }))
             }
             Listening::Unix(socket) => {
                 let (stream, _) = socket.listener.accept().await?;
-                Ok((Accepted::Unix(stream), Origin { listener, local: self.local.to_string(), client: None }))
+                Ok((Accepted::Unix(stream), Origin { gate, local: self.local.to_string(), client: None }))
             }
         }
     }
 }
 
-fn bind_tcp(address: SocketAddr) -> io::Result<(Bind, Listening)> {
+// === impl Listening ===
+
+impl Listening {
+    /// The same socket once more.
+    fn again(&self) -> io::Result<Self> {
+        Ok(match self {
+            Self::Tcp(socket) => {
+                let again = std::net::TcpListener::from(socket.as_fd().try_clone_to_owned()?);
+                Self::Tcp(TcpListener::from_std(again)?)
+            }
+            Self::Unix(UnixSocket { listener, file }) => {
+                let again = std::os::unix::net::UnixListener::from(listener.as_fd().try_clone_to_owned()?);
+                Self::Unix(UnixSocket { listener: UnixListener::from_std(again)?, file: file.clone() })
+            }
+        })
+    }
+}
+
+/// `beside`: a socket that may be in the way, and is about to go.
+fn bind_tcp(address: SocketAddr, beside: Option<&TcpListener>) -> io::Result<(Bind, Listening)> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     if let SocketAddr::V6(v6) = address {
         // Only the wildcard serves IPv4 too; whatever the system's default is.
@@ -182,7 +250,17 @@ fn bind_tcp(address: SocketAddr) -> io::Result<(Bind, Listening)> {
     }
     socket.set_reuse_address(true)?;
     socket.set_nonblocking(true)?;
-    socket.bind(&SockAddr::from(address))?;
+    match beside {
+        None => socket.bind(&SockAddr::from(address))?,
+        Some(other) => {
+            // Linux allows it where both sockets have the option. Neither keeps it: nobody else could be kept off the port.
+            let other = SockRef::from(other);
+            other.set_reuse_port(true)?;
+            let bound = socket.set_reuse_port(true).and_then(|()| socket.bind(&SockAddr::from(address)));
+            other.set_reuse_port(false)?;
+            bound.and_then(|()| socket.set_reuse_port(false))?;
+        }
+    }
     socket.listen(BACKLOG)?;
     let socket = TcpListener::from_std(socket.into())?;
     Ok((Bind::Tcp(socket.local_addr()?), Listening::Tcp(socket)))
@@ -195,7 +273,7 @@ fn bind_unix(path: &Path) -> io::Result<(Bind, Listening)> {
             std::fs::remove_file(path)?;
         }
     }
-    let socket = UnixSocket { listener: UnixListener::bind(path)?, _file: SocketFile(path.to_owned()) };
+    let socket = UnixSocket { listener: UnixListener::bind(path)?, file: Arc::new(SocketFile(path.to_owned())) };
     Ok((Bind::Unix(path.to_owned()), Listening::Unix(socket)))
 }
 

@@ -22,7 +22,7 @@ pub(crate) fn upgrade_request(
     attributes.push(("local.address".to_owned(), origin.local.clone()));
     UpgradeRequest {
         connection,
-        listener: origin.listener.to_string(),
+        listener: origin.gate.name().to_string(),
         method: parts.method.to_string(),
         secure: false,
         authority: authority.to_owned(),

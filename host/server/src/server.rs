@@ -1,30 +1,30 @@
 //! The server: accepts sockets and hands them to HTTP.
 
 use crate::{
-    BindError, Listener, ListenerConfig, Metrics, Routes, ServerConfig, Workers,
+    Listener, Metrics, RouteConnections, Routes, ServerConfig, Workers,
     clients::{ClientSocket, Clients},
     connection::Socket,
     drain::{Drain, DrainReport, drain},
+    gate::{Gate, Passed},
     http,
     listener::{Accepted, Origin},
-    registry::Cork,
+    listeners::Listeners,
+    registry::{Cork, Peer},
     workers::{Place, Threads, Worker},
 };
-use socklet_core::{Taken, Tenant};
+use arc_swap::ArcSwap;
+use socklet_core::{Permit, Room, Taken, Tenant};
 use std::{
     fmt, io,
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError, Weak,
         atomic::{AtomicUsize, Ordering},
     },
     time::Duration,
 };
-use tokio::{
-    net::{TcpStream, UnixStream},
-    sync::{OwnedSemaphorePermit, Semaphore},
-};
+use tokio::net::{TcpStream, UnixStream};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
-use tracing::{Instrument, debug, info, info_span, warn};
+use tracing::{debug, info, warn};
 
 /// Sockets beyond the WebSocket connections, so that those over the limit get a proper answer.
 const SPARE_SOCKETS: usize = 256;
@@ -36,8 +36,11 @@ pub struct Server {
 }
 
 pub(crate) struct Inner {
-    pub(crate) config: ServerConfig,
-    pub(crate) routes: Routes,
+    pub(crate) config: ArcSwap<ServerConfig>,
+    pub(crate) routes: ArcSwap<Routes>,
+    /// Routes that are in no table any more and may still have connections.
+    pub(crate) retired: Mutex<Vec<Weak<RouteConnections>>>,
+    pub(crate) listeners: Listeners,
     pub(crate) metrics: Metrics,
     /// Every task of every socket.
     pub(crate) tasks: TaskTracker,
@@ -47,9 +50,9 @@ pub(crate) struct Inner {
     /// What is left ends now.
     pub(crate) force: CancellationToken,
     connections: Arc<AtomicUsize>,
-    sockets: Arc<Semaphore>,
+    sockets: Room,
     clients: Arc<Clients>,
-    threads: Arc<Threads>,
+    pub(crate) threads: Arc<Threads>,
 }
 
 /// A socket's share of the server, held until it is closed.
@@ -57,7 +60,7 @@ pub(crate) struct Inner {
 pub(crate) struct Slot {
     pub(crate) client: ClientSocket,
     place: Place,
-    _permit: OwnedSemaphorePermit,
+    _permit: Permit,
     metrics: Metrics,
 }
 
@@ -65,6 +68,7 @@ pub(crate) struct Slot {
 #[derive(Debug)]
 pub(crate) struct Counted {
     _of_tenant: Taken,
+    _of_listener: Passed,
     connections: Arc<AtomicUsize>,
     metrics: Metrics,
 }
@@ -78,11 +82,13 @@ impl Server {
     }
 
     pub(crate) fn on(threads: Arc<Threads>, config: ServerConfig, routes: Routes, metrics: Metrics) -> Self {
-        let sockets = Arc::new(Semaphore::new((config.max_connections + SPARE_SOCKETS).min(Semaphore::MAX_PERMITS)));
+        let sockets = Room::new(sockets(&config));
         let clients = Arc::new(Clients::new(config.max_connections_per_ip, config.connection_rate));
         let inner = Inner {
-            config,
-            routes,
+            config: ArcSwap::from_pointee(config),
+            routes: ArcSwap::from_pointee(routes),
+            retired: Mutex::default(),
+            listeners: Listeners::default(),
             metrics,
             tasks: TaskTracker::new(),
             accepting: TaskTracker::new(),
@@ -96,24 +102,17 @@ impl Server {
         Self { inner: Arc::new(inner) }
     }
 
-    /// Binds a listener. Connections wait in the kernel until [`Server::serve`].
-    ///
-    /// # Errors
-    ///
-    /// When the address is in use or not ours.
-    #[expect(clippy::unused_async, reason = "later listeners will wait for their certificates")]
-    pub async fn bind(&self, config: ListenerConfig) -> Result<Listener, BindError> {
-        Listener::bind(config, self.inner.threads.for_listener())
+    /// From now on requests are for these routes. Who is connected stays: see [`Server::retire`].
+    pub fn install(&self, routes: Routes) {
+        self.inner.routes.store(Arc::new(routes));
     }
 
-    /// Accepts from a listener, in a task of its own, until the server drains. Each socket goes to the thread that serves the
-    /// fewest.
-    pub fn serve(&self, listener: Listener) {
-        let server = self.clone();
-        let span = info_span!("listener", name = %listener.name());
-        let worker = listener.worker().clone();
-        let accept = async move { server.accept(listener).await }.instrument(span);
-        self.inner.accepting.spawn_on(accept, worker.runtime());
+    /// Takes over other limits of the node. Sockets that are open keep the deadlines of their requests, and nobody is closed for being
+    /// one too many. The number of threads stays what it is.
+    pub fn configure(&self, config: ServerConfig) {
+        self.inner.sockets.resize(sockets(&config));
+        self.inner.clients.configure(config.max_connections_per_ip, config.connection_rate);
+        self.inner.config.store(Arc::new(config));
     }
 
     /// Open WebSocket connections.
@@ -127,19 +126,22 @@ impl Server {
         drain(&self.inner, plan).await
     }
 
-    async fn accept(&self, listener: Listener) {
+    /// Accepts until the server drains, or it is over for the listener.
+    pub(crate) async fn accept(&self, listener: &Listener, gate: &Arc<Gate>, over: &CancellationToken) {
         let mut backoff = Backoff::default();
         loop {
             // The slot is taken before the socket: over the limit, clients wait in the kernel.
             let permit = tokio::select! {
                 biased;
                 () = self.inner.draining.cancelled() => break,
-                permit = self.inner.sockets.clone().acquire_owned() => permit.expect("the semaphore is never closed"),
+                () = over.cancelled() => break,
+                permit = self.inner.sockets.enter() => permit,
             };
             let accepted = tokio::select! {
                 biased;
                 () = self.inner.draining.cancelled() => break,
-                accepted = listener.accept() => accepted,
+                () = over.cancelled() => break,
+                accepted = listener.accept(gate) => accepted,
             };
             match accepted {
                 Ok((stream, origin)) => {
@@ -150,7 +152,10 @@ impl Server {
                     self.inner.metrics.accept_errors.inc();
                     if backoff.is_needed(&error) {
                         warn!(%error, "failed to accept, backing off");
-                        tokio::time::sleep(backoff.next()).await;
+                        tokio::select! {
+                            () = over.cancelled() => break,
+                            () = tokio::time::sleep(backoff.next()) => {}
+                        }
                     } else {
                         debug!(%error, "connection was gone before it was accepted");
                     }
@@ -170,7 +175,7 @@ impl fmt::Debug for Server {
 // === impl Inner ===
 
 impl Inner {
-    fn start(self: Arc<Self>, stream: Accepted, origin: Origin, permit: OwnedSemaphorePermit, here: &Arc<Worker>) {
+    fn start(self: Arc<Self>, stream: Accepted, origin: Origin, permit: Permit, here: &Arc<Worker>) {
         let slot = self.slot(&origin, permit);
         let worker = slot.place.worker().clone();
         match (stream, Arc::ptr_eq(&worker, here)) {
@@ -207,7 +212,7 @@ impl Inner {
         tasks.spawn_on(served, worker.runtime());
     }
 
-    pub(crate) fn slot(&self, origin: &Origin, permit: OwnedSemaphorePermit) -> Slot {
+    pub(crate) fn slot(&self, origin: &Origin, permit: Permit) -> Slot {
         self.metrics.sockets.inc();
         let client = self.clients.socket(origin.client.map(|client| client.ip()));
         Slot { client, place: self.threads.place(), _permit: permit, metrics: self.metrics.clone() }
@@ -219,13 +224,22 @@ impl Inner {
     }
 
     /// Takes one of the tenant's places and one of the node's. The limit's name when there is none.
-    pub(crate) fn count(&self, tenant: &Tenant) -> Result<Counted, &'static str> {
+    pub(crate) fn count(&self, tenant: &Tenant, gate: &Arc<Gate>) -> Result<Counted, &'static str> {
         let of_tenant = tenant.connections().take(1).ok_or("tenant_max_connections")?;
-        let max = self.config.max_connections;
+        let max = self.config.load().max_connections;
         let more = |now| (now < max).then_some(now + 1);
         self.connections.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).map_err(|_| "max_connections")?;
         self.metrics.connections.inc();
-        Ok(Counted { _of_tenant: of_tenant, connections: self.connections.clone(), metrics: self.metrics.clone() })
+        let (connections, metrics) = (self.connections.clone(), self.metrics.clone());
+        Ok(Counted { _of_tenant: of_tenant, _of_listener: gate.pass(), connections, metrics })
+    }
+
+    /// Everybody, on routes that are served and on those that are not any more; also those who are opening or closing.
+    pub(crate) fn peers(&self) -> Vec<Arc<Peer>> {
+        let mut peers: Vec<_> = self.routes.load().all.iter().flat_map(|route| route.connections.peers()).collect();
+        let retired = self.retired.lock().unwrap_or_else(PoisonError::into_inner);
+        peers.extend(retired.iter().filter_map(Weak::upgrade).flat_map(|connections| connections.peers()));
+        peers
     }
 }
 
@@ -247,6 +261,11 @@ impl Drop for Slot {
     fn drop(&mut self) {
         self.metrics.sockets.dec();
     }
+}
+
+/// Sockets at a time.
+fn sockets(config: &ServerConfig) -> usize {
+    config.max_connections.saturating_add(SPARE_SOCKETS)
 }
 
 /// Pauses between failed accepts: 10 ms, then twice as long each time, up to a second.

@@ -6,15 +6,9 @@ use super::{
     sections::{self, ConnectionLimits, RouteLimits},
     words::{Instance, OriginList},
 };
-use prometheus_client::registry::Registry;
-use socklet_core::{
-    Heartbeat, InvalidHeartbeat, ListenerName, PluginName, Quotas, Rate, RouteName, Tenant, TenantName,
-};
+use socklet_core::{Heartbeat, InvalidHeartbeat, ListenerName, PluginName, Rate, RouteName, TenantName};
 use socklet_plugin::{DeathRate, InstancePolicy, KeyTemplate, RouteInstances};
-use socklet_server::{
-    Compression, HeaderCondition, HostPattern, Metrics, Origins, PathPattern, Route, RouteConfig, RouteConnections,
-    Routes,
-};
+use socklet_server::{Compression, HeaderCondition, HostPattern, Origins, PathPattern, RouteConfig, Routes};
 use std::{
     path::{Path, PathBuf},
     sync::Arc,
@@ -25,7 +19,7 @@ use std::{
 #[derive(Debug)]
 pub(crate) struct RoutePlan {
     pub(crate) tenant: TenantName,
-    pub(crate) config: RouteConfig,
+    pub(crate) config: Arc<RouteConfig>,
     pub(crate) authenticators: Vec<PluginName>,
     pub(crate) behavior: Option<PluginName>,
     pub(crate) instances: RouteInstances,
@@ -102,27 +96,10 @@ pub(super) fn routes(top: &Table<'_>, around: &Around<'_>) -> Option<Vec<RoutePl
 
 /// Notes every route that cannot be told apart from one before it.
 fn conflicts(tables: &[Table<'_>], plans: &[Option<RoutePlan>]) {
-    // Routes are built to be asked, and thrown away.
-    let metrics = Metrics::register(&mut Registry::default());
-    let route = |plan: &RoutePlan| {
-        let tenant = Arc::new(Tenant::new(plan.tenant.clone(), Quotas::default()));
-        let connections = Arc::new(RouteConnections::new(&plan.config, tenant, &metrics));
-        Route::new(plan.config.clone(), connections, vec![], None)
-    };
-    let routes = |plans: &[&RoutePlan]| Routes::new(plans.iter().map(|plan| route(plan)).collect());
-    let all: Vec<_> = plans.iter().flatten().collect();
-    if routes(&all).is_ok() {
-        return;
-    }
-    // One conflict is told at a time: leave its second route out, and go on.
-    let mut kept = Vec::new();
-    for (table, plan) in tables.iter().zip(plans) {
-        let Some(plan) = plan else { continue };
-        kept.push(plan);
-        if let Err(conflict) = routes(&kept) {
-            table.wrong_here(conflict.to_string());
-            kept.pop();
-        }
+    let (right, plans): (Vec<_>, Vec<_>) =
+        tables.iter().zip(plans).filter_map(|(table, plan)| Some((table, plan.as_ref()?))).unzip();
+    for (number, conflict) in Routes::conflicts(plans.iter().map(|plan| (&plan.tenant, &*plan.config))) {
+        right[number].wrong_here(conflict.to_string());
     }
 }
 
@@ -165,7 +142,7 @@ fn route(table: &Table<'_>, around: &Around<'_>) -> Option<RoutePlan> {
     let (paths, (Some(()), Some(()))) = (paths?, found) else { return None };
     Some(RoutePlan {
         tenant: route.tenant,
-        config: RouteConfig {
+        config: Arc::new(RouteConfig {
             name: name?,
             listeners: route.listener,
             hosts: route.host,
@@ -185,7 +162,7 @@ fn route(table: &Table<'_>, around: &Around<'_>) -> Option<RoutePlan> {
             ),
             heartbeat: heartbeat?,
             files,
-        },
+        }),
         authenticators: route.authenticators,
         behavior: route.behavior,
         instances: RouteInstances {

@@ -15,7 +15,7 @@ use parts::{load, request, tenant};
 use prometheus_client::registry::Registry;
 use rustix::time::{ClockId, clock_gettime};
 use socklet_core::{Answer, Behavior, Call, Event, Message, Session, Upgraded};
-use socklet_plugin::{EngineConfig, InstancePolicy, Plugins, RouteInstances};
+use socklet_plugin::{EngineConfig, InstancePolicy, Plugins, RouteBehavior, RouteInstances};
 use std::{fs, sync::Arc, thread, time::Duration};
 use tokio::runtime::Runtime;
 
@@ -33,7 +33,7 @@ struct Crowd {
     runtime: Runtime,
     registry: Registry,
     net: Arc<Net>,
-    behavior: Arc<dyn Behavior>,
+    behavior: RouteBehavior,
     sessions: Vec<Box<dyn Session>>,
 }
 

@@ -56,7 +56,7 @@ fn main() {
     let request = Arc::new(request());
     cases.push(Case::new("authenticate fresh".into(), 1_000, move |operations| {
         for _ in 0..operations {
-            authenticate(&runtime, &*authenticator, request.clone());
+            authenticate(&runtime, &authenticator, request.clone());
         }
     }));
     cases.retain(|case| case.name.contains(&filter));
@@ -77,8 +77,7 @@ fn main() {
 
 async fn sessions(plugin: &Plugin, policy: &InstancePolicy) -> Vec<Box<dyn Session>> {
     let net = Arc::new(Net::default());
-    let behavior: Arc<dyn Behavior> =
-        plugin.behavior(&tenant(), &"main".parse().unwrap(), policy.clone().into(), net.clone()).unwrap();
+    let behavior = plugin.behavior(&tenant(), &"main".parse().unwrap(), policy.clone().into(), net.clone()).unwrap();
     let mut sessions = Vec::new();
     for _ in 0..SESSIONS {
         let request = Arc::new(request());

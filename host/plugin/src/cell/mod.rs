@@ -413,7 +413,7 @@ impl Cell {
 
     /// The instance that had the turn could not be put to sleep: it is asked again later. Whether this is the first time.
     fn lies_awake(&self, version: &Version, why: Awake) -> bool {
-        let (now, wait) = (self.serving.guests().now(), version.rules().after.unwrap_or(FIRST_WAIT));
+        let (now, wait) = (self.serving.guests().now(), version.rules().after().unwrap_or(FIRST_WAIT));
         let mut seat = self.seat();
         let insomnia = Insomnia::after(seat.insomnia.as_deref(), now, wait, why);
         seat.insomnia.replace(Box::new(insomnia)).is_none()
@@ -460,7 +460,7 @@ impl Drop for Cell {
 
 impl Seat {
     fn why_awake(&self, version: &Version, now: Instant) -> String {
-        let Some(after) = version.rules().after else { return "the route has hibernate_after = \"none\"".into() };
+        let Some(after) = version.rules().after() else { return "the route has hibernate_after = \"none\"".into() };
         if !version.may_sleep() {
             return "its plugin neither exports state nor is stateless".into();
         }

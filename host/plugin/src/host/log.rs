@@ -1,7 +1,7 @@
 //! Guest lines on their way into the host's log: rate limited, cut, cleaned.
 
 use crate::metrics::Metrics;
-use socklet_core::{PluginName, RouteName, Tenant};
+use socklet_core::{PluginId, RouteName, Tenant};
 use std::{
     borrow::Cow,
     sync::{Arc, Mutex},
@@ -29,7 +29,7 @@ pub(crate) enum Level {
 pub(crate) struct GuestLog {
     tenant: Arc<Tenant>,
     route: RouteName,
-    plugin: PluginName,
+    plugin: PluginId,
     metrics: Metrics,
     // A std mutex: held for an addition and never across an await.
     bucket: Mutex<Bucket>,
@@ -54,7 +54,7 @@ enum Admission {
 // === impl GuestLog ===
 
 impl GuestLog {
-    pub(crate) fn new(tenant: Arc<Tenant>, route: RouteName, plugin: PluginName, metrics: Metrics) -> Self {
+    pub(crate) fn new(tenant: Arc<Tenant>, route: RouteName, plugin: PluginId, metrics: Metrics) -> Self {
         Self { tenant, route, plugin, metrics, bucket: Mutex::new(Bucket::full(Instant::now())) }
     }
 

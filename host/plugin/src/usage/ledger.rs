@@ -1,15 +1,32 @@
 //! Everything that plugins have used: a row for each tenant, route and version.
 
 use super::Usage;
-use socklet_core::{PluginName, RouteName, TenantName};
+use socklet_core::{PluginId, RouteName, TenantName};
 use std::{
-    collections::BTreeMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    collections::{BTreeMap, BTreeSet, HashMap},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
 };
 
 /// The rows of a host.
 #[derive(Debug, Default)]
-pub(crate) struct Ledger(Mutex<BTreeMap<Key, Entry>>);
+pub(crate) struct Ledger {
+    books: Mutex<Books>,
+    /// Somebody takes the rows, and those that are final wait for that.
+    billed: AtomicBool,
+}
+
+#[derive(Debug, Default)]
+struct Books {
+    entries: BTreeMap<Key, Entry>,
+    /// The last version of each plugin that there was.
+    versions: HashMap<PluginId, u32>,
+}
+
+/// With so many rows those that are final are forgotten where nobody takes them; and again when there are twice as many.
+const MANY: usize = 1024;
 
 /// What one version of a plugin has used on one route, since it was loaded.
 #[derive(Clone, Debug, PartialEq)]
@@ -19,8 +36,8 @@ pub struct UsageRow {
     /// The route.
     pub route: RouteName,
     /// The plugin.
-    pub plugin: PluginName,
-    /// Counts the versions of the plugin since the host was started, from 1.
+    pub plugin: PluginId,
+    /// Counts the versions of the plugin, from 1.
     pub version: u32,
     /// `sha256:` and 64 hex digits of the component.
     pub digest: String,
@@ -55,7 +72,7 @@ pub struct UsageRow {
 }
 
 /// Tenant, route, plugin and version.
-type Key = (TenantName, RouteName, PluginName, u32);
+type Key = (TenantName, RouteName, PluginId, u32);
 
 #[derive(Debug)]
 struct Entry {
@@ -71,28 +88,49 @@ impl Ledger {
         &self,
         tenant: &TenantName,
         route: &RouteName,
-        plugin: &PluginName,
+        plugin: &PluginId,
         (version, digest): (u32, &str),
     ) -> Arc<Usage> {
+        let mut books = self.books();
+        if !self.billed.load(Relaxed) {
+            books.thin_out();
+        }
         // A version that comes back goes on where it was.
-        let mut entries = self.entries();
-        let entry = entries
+        let entry = books
+            .entries
             .entry((tenant.clone(), route.clone(), plugin.clone(), version))
             .or_insert_with(|| Entry { digest: digest.to_owned(), usage: Arc::default() });
         entry.usage.clone()
     }
 
+    /// From now on somebody takes the rows.
+    pub(crate) fn bill(&self) {
+        self.billed.store(true, Relaxed);
+    }
+
+    /// The number of the next version of a plugin. One that was gone and is there again goes on counting as long as it has rows.
+    pub(crate) fn next_version(&self, plugin: &PluginId) -> u32 {
+        self.books().versions.get(plugin).copied().unwrap_or(0) + 1
+    }
+
+    /// There is a version of a plugin.
+    pub(crate) fn has_version(&self, plugin: &PluginId, version: u32) {
+        let mut books = self.books();
+        books.forget_versions();
+        books.versions.insert(plugin.clone(), version);
+    }
+
     pub(crate) fn rows(&self) -> Vec<UsageRow> {
-        self.entries().iter().map(|(key, entry)| entry.row(key)).collect()
+        self.books().entries.iter().map(|(key, entry)| entry.row(key)).collect()
     }
 
     /// Forgets rows that were final when they were taken, and the peaks of the others.
     pub(crate) fn taken(&self, rows: &[UsageRow]) {
-        let mut entries = self.entries();
+        let Books { entries, .. } = &mut *self.books();
         for row in rows.iter().filter(|row| row.is_final) {
             let key = (row.tenant.clone(), row.route.clone(), row.plugin.clone(), row.version);
             // Unless the version has come back meanwhile.
-            if entries.get(&key).is_some_and(|entry| Arc::strong_count(&entry.usage) == 1) {
+            if entries.get(&key).is_some_and(Entry::is_final) {
                 entries.remove(&key);
             }
         }
@@ -101,17 +139,41 @@ impl Ledger {
         }
     }
 
-    fn entries(&self) -> MutexGuard<'_, BTreeMap<Key, Entry>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    fn books(&self) -> MutexGuard<'_, Books> {
+        self.books.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+// === impl Books ===
+
+impl Books {
+    /// Forgets rows that nobody will ask for.
+    fn thin_out(&mut self) {
+        if self.entries.len() >= MANY && self.entries.len().is_power_of_two() {
+            self.entries.retain(|_, entry| !entry.is_final());
+        }
+    }
+
+    /// Forgets the versions of plugins without a row.
+    fn forget_versions(&mut self) {
+        if self.versions.len() >= MANY && self.versions.len().is_power_of_two() {
+            let known: BTreeSet<_> = self.entries.keys().map(|(_, _, plugin, _)| plugin).collect();
+            self.versions.retain(|plugin, _| known.contains(plugin));
+        }
     }
 }
 
 // === impl Entry ===
 
 impl Entry {
+    /// Nobody uses it any more.
+    fn is_final(&self) -> bool {
+        Arc::strong_count(&self.usage) == 1
+    }
+
     fn row(&self, (tenant, route, plugin, version): &Key) -> UsageRow {
         // Before anything is read: what is final must be complete.
-        let is_final = Arc::strong_count(&self.usage) == 1;
+        let is_final = self.is_final();
         let (counts, memory, connections) =
             (self.usage.counts(), self.usage.memory.read(), self.usage.connections.read());
         UsageRow {
@@ -158,5 +220,30 @@ mod tests {
         assert!(last[0].is_final, "it had not been when it was taken");
         ledger.taken(&last);
         assert!(ledger.rows().is_empty());
+    }
+
+    #[test]
+    fn rows_that_nobody_takes_are_not_kept_forever() {
+        let (tenant, plugin) = ("acme".parse().unwrap(), "acme/echo".parse().unwrap());
+        let fill = |ledger: &Ledger| {
+            for number in 0..3 * MANY {
+                ledger.open(&tenant, &format!("r{number}").parse().unwrap(), &plugin, (1, "sha256:00"));
+            }
+            ledger.rows().len()
+        };
+        let ledger = Ledger::default();
+        assert!(fill(&ledger) <= 2 * MANY);
+        let billed = Ledger::default();
+        billed.bill();
+        assert_eq!(fill(&billed), 3 * MANY);
+    }
+
+    #[test]
+    fn a_plugin_that_comes_back_goes_on_counting() {
+        let ledger = Ledger::default();
+        let plugin = "echo".parse().unwrap();
+        assert_eq!(ledger.next_version(&plugin), 1);
+        ledger.has_version(&plugin, 1);
+        assert_eq!((ledger.next_version(&plugin), ledger.next_version(&"acme/echo".parse().unwrap())), (2, 1));
     }
 }

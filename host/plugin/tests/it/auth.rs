@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 async fn authenticator(host: &Host, config: PluginConfig) -> Arc<dyn Authenticator> {
     let plugin = host.load(config).await.unwrap();
-    assert_eq!(plugin.kind(), Kind::Authenticator);
-    plugin.authenticator(&tenant(), &"main".parse().unwrap()).unwrap()
+    assert_eq!(plugin.kind(), Some(Kind::Authenticator));
+    Arc::new(plugin.authenticator(&tenant(), &"main".parse().unwrap()).unwrap())
 }
 
 async fn ask(authenticator: &Arc<dyn Authenticator>, request: UpgradeRequest) -> Result<Verdict, CallError> {
@@ -82,7 +82,7 @@ async fn credentials_reach_authenticators() {
 async fn kinds_are_not_mixed_up() {
     let host = Host::new();
     let echo = host.load(config(stock("echo"))).await.unwrap();
-    assert_eq!(echo.kind(), Kind::Behavior);
+    assert_eq!(echo.kind(), Some(Kind::Behavior));
     let error = echo.authenticator(&tenant(), &"main".parse().unwrap()).unwrap_err();
     assert_eq!(error.to_string(), "the plugin is a behavior, not an authenticator");
 }

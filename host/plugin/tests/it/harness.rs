@@ -8,8 +8,8 @@ use socklet_core::{
     Tenant, UpgradeRequest, Upgraded,
 };
 use socklet_plugin::{
-    CallLimits, EngineConfig, Grants, InstancePolicy, LoadError, OnSwap, Plugin, PluginConfig, Plugins, RouteInstances,
-    Source,
+    CallLimits, EngineConfig, Grants, InstancePolicy, LoadError, OnSwap, Plugin, PluginConfig, Plugins, RouteBehavior,
+    RouteInstances, Source,
 };
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -49,7 +49,7 @@ struct Connection {
 /// A route with a behavior.
 pub(crate) struct Route {
     pub(crate) net: Arc<Net>,
-    pub(crate) behavior: Arc<dyn Behavior>,
+    pub(crate) behavior: RouteBehavior,
 }
 
 /// An accepted connection.

@@ -2,10 +2,10 @@
 
 use crate::harness::{Client, Expect, Host, Net, Route, config, guest, request, tenant};
 use bytes::Bytes;
-use socklet_core::{Cause, Upgraded, Verdict};
+use socklet_core::{Authenticator, Cause, Upgraded, Verdict};
 use socklet_plugin::{
     InstancePolicy, LoadError, NothingBefore, OnSwap, Plugin, PluginConfig, RouteInstances, Source, Swapped,
-    VersionRole,
+    VersionRole, When,
 };
 use std::{sync::Arc, task::Poll, time::Duration};
 use tokio::{runtime::Handle, time::sleep};
@@ -167,8 +167,8 @@ async fn a_component_may_come_as_bytes() {
 #[tokio::test(start_paused = true)]
 async fn what_is_loaded_does_not_serve_until_it_is_installed() {
     let fixture = Fixture::of(InstancePolicy::Connection).await;
-    drop(fixture.plugin.load_next(version("never")).await.unwrap());
-    let next = fixture.plugin.load_next(version("two")).await.unwrap();
+    drop(fixture.plugin.load_next(version("never"), When::Now).await.unwrap());
+    let next = fixture.plugin.load_next(version("two"), When::Now).await.unwrap();
     assert_eq!(fixture.greets().await, "one");
     assert_eq!(fixture.roles(), [(1, VersionRole::Current)]);
     assert!(matches!(next.install(), Swapped::To(status) if status.version == 2));
@@ -251,7 +251,7 @@ async fn who_comes_in_during_a_swap_is_closed_where_that_is_wanted() {
     }
     let settings = [("version".to_owned(), "two".to_owned())].into();
     let next = PluginConfig { on_swap: OnSwap::Close, settings, ..config(guest("reporter")) };
-    let next = fixture.plugin.load_next(next).await.unwrap();
+    let next = fixture.plugin.load_next(next, When::Now).await.unwrap();
     sleep(Duration::from_secs(60)).await;
     // A guest thread may be done before anybody looks.
     let accepted = loop {

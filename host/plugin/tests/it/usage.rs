@@ -21,7 +21,7 @@ async fn messages_and_calls_are_counted_as_they_happen() {
     }
     b.ask("1").await;
     let row = only(&host);
-    assert_eq!((row.tenant.as_str(), row.route.as_str(), row.plugin.as_str()), ("acme", "main", "guest"));
+    assert_eq!((row.tenant.as_str(), row.route.as_str(), row.plugin.name.as_str()), ("acme", "main", "guest"));
     assert_eq!((row.version, row.traps), (1, 0));
     // Two upgrades, two openings, four messages.
     assert_eq!(row.calls, 8);

@@ -48,7 +48,7 @@ impl Drive {
                     self.state.messages_received += 1;
                     self.metrics.message_received(message.opcode(), message.len());
                     self.clock.message(now);
-                    if let Err(limit) = self.rates.message(message.len(), &self.route.config.limits, now) {
+                    if let Err(limit) = self.rates.message(message.len(), &self.limits, now) {
                         self.over(limit, CloseReason::RateLimit);
                         continue;
                     }
@@ -91,7 +91,7 @@ impl Drive {
     }
 
     fn over_control_rate(&mut self, now: Instant) -> bool {
-        let counted = self.rates.control(&self.route.config.limits, now);
+        let counted = self.rates.control(&self.limits, now);
         counted.map_err(|limit| self.over(limit, CloseReason::RateLimit)).is_err()
     }
 

@@ -74,6 +74,11 @@ impl Clock {
         self.interval = interval;
     }
 
+    /// The greatest age was changed. It counts from the beginning.
+    pub(super) fn set_lifetime(&mut self, max: Option<Duration>) {
+        self.lifetime = max.map(|age| self.started + age.min(FAR));
+    }
+
     /// Something arrived. Whoever talks lives: a ping needs no pong any more.
     pub(super) fn received(&mut self, now: Instant) {
         self.traffic = now;

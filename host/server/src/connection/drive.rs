@@ -7,12 +7,13 @@ use super::{
     guard,
     input::Input,
     rates::Rates,
+    settings::frame_limits,
     socket::Reader,
 };
 use crate::{
-    Metrics, Route,
+    ConnectionLimits, Metrics, Route,
     compression::Deflate,
-    framing::{Decoder, EncodedFrame, FrameLimits},
+    framing::{Decoder, EncodedFrame},
     metrics::CompressionMemory,
     registry::{Noticed, Output, Peer},
     server::Inner,
@@ -63,7 +64,10 @@ pub(super) struct Drive {
     pub(super) decision: Option<Box<Decision>>,
     pub(super) clock: Clock,
     pub(super) rates: Rates,
-    heartbeats: u32,
+    /// What it may do; the route can change it.
+    pub(super) limits: Arc<ConnectionLimits>,
+    /// How often the route's settings had been changed when they were looked at.
+    pub(super) changes: u32,
     /// The timer will wake the task.
     armed: bool,
     pub(super) state: State,
@@ -130,14 +134,11 @@ impl Drive {
         (reader, buffered): (Reader, Bytes),
         compression: Option<Deflate>,
     ) -> Self {
-        let limits = &route.config.limits;
-        let heartbeats = route.connections.heartbeats();
+        // In this order: what changes in between is looked at again.
+        let changes = route.connections.changes();
+        let limits = route.connections.limits();
         let expires_in = peer.principal().and_then(|principal| Principal::expires_in(principal));
-        let mut decoder = Decoder::new(FrameLimits {
-            max_frame: limits.max_frame_size,
-            max_message: limits.max_message_size,
-            max_fragments: limits.max_fragments,
-        });
+        let mut decoder = Decoder::new(frame_limits(&limits));
         if let Some(deflate) = compression {
             decoder = decoder.with_compression(&deflate, limits.max_inflated_ratio);
         }
@@ -161,9 +162,10 @@ impl Drive {
             waiting: Some(Box::new(Next::Open)),
             held: None,
             decision,
-            clock: Clock::new(limits, route.connections.heartbeat().interval(), expires_in),
+            clock: Clock::new(&limits, route.connections.heartbeat().interval(), expires_in),
             rates: Rates::default(),
-            heartbeats,
+            limits,
+            changes,
             armed: false,
             state: State::default(),
             compression: compression.map(|_| Box::new(CompressionMemory::new(server.metrics.clone()))),
@@ -183,10 +185,7 @@ impl Drive {
         let now = Instant::now();
         let noticed = self.peer.attend(cx.waker());
         self.notice(&noticed);
-        if self.heartbeats != self.route.connections.heartbeats() {
-            self.heartbeats = self.route.connections.heartbeats();
-            self.clock.set_interval(self.route.connections.heartbeat().interval());
-        }
+        self.follow_settings();
         if self.state.end.is_none()
             && let Some(event) = died.look(self.session.lifeline(), cx)
         {
@@ -335,7 +334,7 @@ impl Drive {
             && let Some(reason) = self.peer.close_reason()
         {
             self.state.end = Some(Box::new(End::Host(reason)));
-            self.clock.closing(&self.route.config.limits);
+            self.clock.closing(&self.limits);
         }
     }
 
@@ -385,7 +384,7 @@ impl Drive {
         }
         self.state.gone |= self.state.deaf;
         self.peer.shut();
-        self.clock.closing(&self.route.config.limits);
+        self.clock.closing(&self.limits);
     }
 
     /// The client sends nothing more.
@@ -438,7 +437,7 @@ impl Drive {
 
     /// Who does not read what is sent is not listened to: else an echo would overrun the outbox.
     fn is_attentive(&self) -> bool {
-        self.state.end.is_some() || self.peer.queued() <= self.route.config.limits.send_queue_max_bytes / 2
+        self.state.end.is_some() || self.peer.queued() <= self.limits.send_queue_max_bytes / 2
     }
 
     fn wants_input(&self) -> bool {
@@ -450,10 +449,10 @@ impl Drive {
     }
 
     fn look_at_the_clock(&mut self, reading: bool) {
-        while let Some(due) = self.clock.due(reading, &self.route.config.limits) {
+        while let Some(due) = self.clock.due(reading, &self.limits) {
             match due {
                 Due::Ping => {
-                    self.clock.pinged(&self.route.config.limits);
+                    self.clock.pinged(&self.limits);
                     let payload = self.route.connections.heartbeat().payload().clone();
                     self.peer.control(&EncodedFrame::frame(Opcode::Ping, true, payload.into_bytes()));
                 }
@@ -503,7 +502,7 @@ impl Drive {
 
     /// When something may be due.
     pub(super) fn next_look(&self) -> Instant {
-        let next = self.clock.next(&self.route.config.limits);
+        let next = self.clock.next(&self.limits);
         self.held.filter(|_| self.waiting.is_some()).map_or(next, |until| until.min(next))
     }
 

@@ -7,6 +7,7 @@ mod drive;
 mod guard;
 mod input;
 mod rates;
+mod settings;
 mod socket;
 mod turn;
 

@@ -99,6 +99,14 @@ impl Decoder {
         Self { inflation: Some(Box::new(inflation)), ..self }
     }
 
+    /// Other limits hold from the next frame on.
+    pub(crate) fn set_limits(&mut self, limits: FrameLimits, max_ratio: usize) {
+        self.limits = limits;
+        if let Some(inflation) = &mut self.inflation {
+            inflation.set_limits(limits.max_message, max_ratio);
+        }
+    }
+
     /// Hands out every complete frame that kept the rules that concern a frame, in place of what it would mean, as
     /// [`Inbound::Frame`]: unmasked, otherwise as it was on the wire. Before the next call of [`Self::decode`] each must be given
     /// back once: to [`Self::process`], or to [`Self::skip`].

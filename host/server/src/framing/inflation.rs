@@ -23,6 +23,11 @@ impl Inflation {
         Self { inflater: Inflater::default(), takeover, max_message, max_ratio }
     }
 
+    /// Other limits hold from now on.
+    pub(super) fn set_limits(&mut self, max_message: usize, max_ratio: usize) {
+        (self.max_message, self.max_ratio) = (max_message, max_ratio);
+    }
+
     /// Whether a message may refer to those before it.
     pub(super) fn takeover(&self) -> bool {
         self.takeover

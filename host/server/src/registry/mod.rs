@@ -8,7 +8,7 @@ mod peer;
 mod shared;
 mod topics;
 
-use crate::{Metrics, RouteConfig, compression::CompressOnce, framing::EncodedFrame};
+use crate::{ConnectionLimits, Metrics, RouteConfig, compression::CompressOnce, framing::EncodedFrame, gate::Gate};
 use by_id::ById;
 use bytes::Bytes;
 pub(crate) use cork::Cork;
@@ -29,13 +29,38 @@ use topics::Topics;
 #[derive(Debug)]
 pub struct RouteConnections {
     tenant: Arc<Tenant>,
-    peers: RwLock<ById<Arc<Peer>>>,
+    peers: RwLock<Peers>,
     shared: Arc<Shared>,
     topics: Topics,
-    heartbeat: RwLock<Heartbeat>,
-    /// How often the heartbeat was changed.
-    heartbeats: AtomicU32,
-    max_connections: usize,
+    // A std lock: held for a clone and never across an await.
+    settings: RwLock<Settings>,
+    /// How often the settings were changed.
+    changes: AtomicU32,
+}
+
+#[derive(Debug, Default)]
+struct Peers {
+    by_id: ById<Arc<Peer>>,
+    /// Nobody comes in any more, and whoever is here goes for this reason.
+    retired: Option<CloseReason>,
+}
+
+/// What holds for all connections, those that are open included.
+#[derive(Clone, Debug)]
+struct Settings {
+    limits: Arc<ConnectionLimits>,
+    heartbeat: Heartbeat,
+    /// The heartbeat as it is configured: a plugin may have changed it since.
+    configured: Heartbeat,
+}
+
+/// Why a connection has no place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum NoPlace {
+    /// There are as many as there may be.
+    Full,
+    /// The route is not served any more.
+    Retired,
 }
 
 /// A connection's place in the registry, from before `on-upgrade` to after `on-close`.
@@ -54,49 +79,106 @@ impl RouteConnections {
             peers: RwLock::default(),
             shared: Arc::new(Shared::new(route, metrics)),
             topics: Topics::new(tenant.topics()),
-            heartbeat: RwLock::new(route.heartbeat.clone()),
-            heartbeats: AtomicU32::new(0),
-            max_connections: route.limits.max_connections.unwrap_or(usize::MAX),
+            settings: RwLock::new(Settings {
+                limits: Arc::new(route.limits.clone()),
+                heartbeat: route.heartbeat.clone(),
+                configured: route.heartbeat.clone(),
+            }),
+            changes: AtomicU32::new(0),
             tenant,
         }
+    }
+
+    /// Takes over what the route says from now on: its limits, and its heartbeat where it says something else than before. Open
+    /// connections hear of it, too.
+    pub fn configure(&self, route: &RouteConfig) {
+        self.shared.set(route);
+        self.change(|settings| {
+            let Settings { limits, heartbeat, configured } = settings;
+            let mut changed = **limits != route.limits;
+            if changed {
+                *limits = Arc::new(route.limits.clone());
+            }
+            if *configured != route.heartbeat {
+                *configured = route.heartbeat.clone();
+                changed |= *heartbeat != *configured;
+                *heartbeat = configured.clone();
+            }
+            changed
+        });
+    }
+
+    /// Lets nobody in any more. Whoever is here, or was just about to come in.
+    pub(crate) fn retire(&self, why: &CloseReason) -> Vec<Arc<Peer>> {
+        let mut peers = self.peers.write().unwrap_or_else(PoisonError::into_inner);
+        peers.retired.get_or_insert_with(|| why.clone());
+        peers.by_id.values().cloned().collect()
     }
 
     pub(crate) fn tenant(&self) -> &Arc<Tenant> {
         &self.tenant
     }
 
-    /// Takes a place for a connection. None when the route is full.
+    /// Takes a place for a connection.
     pub(crate) fn register(
         self: &Arc<Self>,
         id: ConnectionId,
         principal: Option<Arc<Principal>>,
         cork: Arc<Cork>,
-    ) -> Option<Registration> {
+        gate: Arc<Gate>,
+    ) -> Result<Registration, NoPlace> {
+        let max = self.limits().max_connections.unwrap_or(usize::MAX);
         let mut peers = self.peers.write().unwrap_or_else(PoisonError::into_inner);
-        if peers.len() >= self.max_connections {
-            return None;
+        if peers.retired.is_some() {
+            return Err(NoPlace::Retired);
         }
-        let peer = Arc::new(Peer::new(id, principal, self.shared.clone(), cork));
-        peers.insert(id, peer.clone());
-        Some(Registration { peer, route: self.clone() })
+        if peers.by_id.len() >= max {
+            return Err(NoPlace::Full);
+        }
+        let peer = Arc::new(Peer::new(id, principal, self.shared.clone(), cork, gate));
+        peers.by_id.insert(id, peer.clone());
+        Ok(Registration { peer, route: self.clone() })
     }
 
-    /// How often the heartbeat was changed. Whoever it concerns is woken by a change.
-    pub(crate) fn heartbeats(&self) -> u32 {
-        self.heartbeats.load(Ordering::Acquire)
+    /// What each connection may do.
+    pub(crate) fn limits(&self) -> Arc<ConnectionLimits> {
+        self.settings().limits.clone()
+    }
+
+    /// How often limits or heartbeat were changed. Whoever it concerns is woken by a change.
+    pub(crate) fn changes(&self) -> u32 {
+        self.changes.load(Ordering::Acquire)
     }
 
     /// Everybody, also those who are opening or closing.
     pub(crate) fn peers(&self) -> Vec<Arc<Peer>> {
-        self.read().values().cloned().collect()
+        self.read().by_id.values().cloned().collect()
     }
 
     fn find(&self, id: ConnectionId) -> Option<Arc<Peer>> {
-        self.read().get(&id).cloned()
+        self.read().by_id.get(&id).cloned()
     }
 
-    fn read(&self) -> RwLockReadGuard<'_, ById<Arc<Peer>>> {
+    fn read(&self) -> RwLockReadGuard<'_, Peers> {
         self.peers.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn settings(&self) -> RwLockReadGuard<'_, Settings> {
+        self.settings.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Changes the settings; where `change` says that they are others now, every connection hears of it.
+    fn change(&self, change: impl FnOnce(&mut Settings) -> bool) {
+        {
+            let mut settings = self.settings.write().unwrap_or_else(PoisonError::into_inner);
+            if !change(&mut settings) {
+                return;
+            }
+            self.changes.fetch_add(1, Ordering::Release);
+        }
+        for peer in self.peers() {
+            peer.look();
+        }
     }
 
     /// Encodes once, queues for each. Returns how many accepted.
@@ -107,7 +189,7 @@ impl RouteConnections {
         but: Option<ConnectionId>,
     ) -> u64 {
         let frame = EncodedFrame::message(message);
-        let once = self.shared.compresses.then(Arc::<CompressOnce>::default);
+        let once = self.shared.compresses().then(Arc::<CompressOnce>::default);
         let to = peers.filter(|peer| Some(peer.id()) != but);
         let accepted = to.filter(|peer| peer.send_shared(&frame, once.as_ref()).is_ok()).count() as u64;
         self.shared.metrics.messages_sent(message.opcode(), accepted);
@@ -117,7 +199,7 @@ impl RouteConnections {
 
 impl Connections for RouteConnections {
     fn ids(&self) -> Vec<ConnectionId> {
-        let mut ids: Vec<_> = self.read().values().filter(|peer| peer.is_open()).map(|peer| peer.id()).collect();
+        let mut ids: Vec<_> = self.read().by_id.values().filter(|peer| peer.is_open()).map(|peer| peer.id()).collect();
         ids.sort_unstable();
         ids
     }
@@ -131,7 +213,7 @@ impl Connections for RouteConnections {
     }
 
     fn send_all(&self, message: MessageRef<'_>, but: Option<ConnectionId>) -> u64 {
-        self.fan_out(self.read().values(), message, but)
+        self.fan_out(self.read().by_id.values(), message, but)
     }
 
     fn send_frame(&self, to: ConnectionId, opcode: Opcode, fin: bool, payload: &[u8]) -> Result<(), SendError> {
@@ -202,21 +284,15 @@ impl Connections for RouteConnections {
     }
 
     fn heartbeat(&self) -> Heartbeat {
-        self.heartbeat.read().unwrap_or_else(PoisonError::into_inner).clone()
+        self.settings().heartbeat.clone()
     }
 
     fn set_heartbeat(&self, heartbeat: Heartbeat) {
-        {
-            let mut current = self.heartbeat.write().unwrap_or_else(PoisonError::into_inner);
-            if *current == heartbeat {
-                return;
-            }
-            *current = heartbeat;
-            self.heartbeats.fetch_add(1, Ordering::Release);
-        }
-        for peer in self.peers() {
-            peer.look();
-        }
+        self.change(|settings| {
+            let changed = settings.heartbeat != heartbeat;
+            settings.heartbeat = heartbeat;
+            changed
+        });
     }
 }
 
@@ -237,6 +313,6 @@ impl Registration {
 impl Drop for Registration {
     fn drop(&mut self) {
         self.end();
-        self.route.peers.write().unwrap_or_else(PoisonError::into_inner).remove(&self.peer.id());
+        self.route.peers.write().unwrap_or_else(PoisonError::into_inner).by_id.remove(&self.peer.id());
     }
 }

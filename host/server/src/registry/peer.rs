@@ -10,6 +10,7 @@ use crate::{
     compression::{CompressOnce, Deflate},
     connection::Writer,
     framing::EncodedFrame,
+    gate::Gate,
 };
 use bytes::Bytes;
 use socklet_core::{CloseReason, ConnectionId, EventId, MessageRef, Opcode, Principal, SendError};
@@ -39,6 +40,8 @@ pub(crate) struct Peer {
     principal: Option<Arc<Principal>>,
     shared: Arc<Shared>,
     cork: Arc<Cork>,
+    /// Where it came in.
+    gate: Arc<Gate>,
     /// Bytes queued and not written; of these, those that the socket was given.
     queued: AtomicUsize,
     given: AtomicUsize,
@@ -113,6 +116,7 @@ impl Peer {
         principal: Option<Arc<Principal>>,
         shared: Arc<Shared>,
         cork: Arc<Cork>,
+        gate: Arc<Gate>,
     ) -> Self {
         let now = Instant::now();
         let state = State {
@@ -133,7 +137,7 @@ impl Peer {
             topics: None,
         };
         let (queued, given, closed) = Default::default();
-        Self { id, principal, shared, cork, queued, given, closed, state: Mutex::new(state) }
+        Self { id, principal, shared, cork, gate, queued, given, closed, state: Mutex::new(state) }
     }
 
     pub(crate) fn id(&self) -> ConnectionId {
@@ -142,6 +146,11 @@ impl Peer {
 
     pub(crate) fn principal(&self) -> Option<&Arc<Principal>> {
         self.principal.as_ref()
+    }
+
+    /// Where it came in.
+    pub(crate) fn gate(&self) -> &Arc<Gate> {
+        &self.gate
     }
 
     pub(super) fn is_open(&self) -> bool {
@@ -166,7 +175,7 @@ impl Peer {
     pub(super) fn send(self: &Arc<Self>, message: MessageRef<'_>) -> Result<(), SendError> {
         let mut state = self.state();
         state.check_open()?;
-        let sent = state.outbox.message(message, &self.shared.outbox)?;
+        let sent = state.outbox.message(message, &self.shared.outbox())?;
         self.sent(state, sent)?;
         self.shared.metrics.messages_sent(message.opcode(), 1);
         Ok(())
@@ -180,7 +189,7 @@ impl Peer {
     ) -> Result<(), SendError> {
         let mut state = self.state();
         state.check_open()?;
-        let sent = state.outbox.shared(frame, once, &self.shared.outbox)?;
+        let sent = state.outbox.shared(frame, once, &self.shared.outbox())?;
         self.sent(state, sent)
     }
 
@@ -188,7 +197,7 @@ impl Peer {
     pub(super) fn send_frame(self: &Arc<Self>, opcode: Opcode, fin: bool, payload: &[u8]) -> Result<(), SendError> {
         let mut state = self.state();
         state.check_open()?;
-        let (sent, completed) = state.outbox.frame(opcode, fin, payload, &self.shared.outbox)?;
+        let (sent, completed) = state.outbox.frame(opcode, fin, payload, &self.shared.outbox())?;
         self.sent(state, sent)?;
         if let Some(opcode) = completed {
             self.shared.metrics.messages_sent(opcode, 1);

@@ -26,31 +26,24 @@ struct Listeners {
 // === impl Leaf ===
 
 impl Leaf {
-    /// Adds a route. An error is the number of one that it cannot be told apart from. Names in `headers` are unique.
-    pub(super) fn insert(
-        &mut self,
-        route: usize,
-        headers: &[HeaderCondition],
-        listeners: &[ListenerName],
-    ) -> Result<(), usize> {
-        let mut headers: Vec<_> = headers.iter().collect();
-        headers.sort_unstable_by_key(|condition| condition.name());
-        let names = headers.iter().map(|condition| condition.name().to_owned()).collect();
-        let routes = self.sets.entry((Reverse(headers.len()), names)).or_default();
-        let routes = routes.entry(wanted(headers.into_iter())).or_default();
+    /// The number of a route that this one could not be told apart from. Names in `headers` are unique.
+    pub(super) fn clash(&self, headers: &[HeaderCondition], listeners: &[ListenerName]) -> Option<usize> {
+        let (names, values) = sorted(headers);
+        let routes = self.sets.get(&names)?.get(&values)?;
         if listeners.is_empty() {
-            return match routes.all.replace(route) {
-                Some(other) if other != route => Err(other),
-                _ => Ok(()),
-            };
+            return routes.all;
         }
-        for listener in listeners {
-            match routes.named.insert(listener.clone(), route) {
-                Some(other) if other != route => return Err(other),
-                _ => {}
-            }
+        listeners.iter().find_map(|listener| routes.named.get(listener).copied())
+    }
+
+    /// Adds a route that does not clash with any other.
+    pub(super) fn insert(&mut self, route: usize, headers: &[HeaderCondition], listeners: &[ListenerName]) {
+        let (names, values) = sorted(headers);
+        let routes = self.sets.entry(names).or_default().entry(values).or_default();
+        if listeners.is_empty() {
+            routes.all = Some(route);
         }
-        Ok(())
+        routes.named.extend(listeners.iter().map(|listener| (listener.clone(), route)));
     }
 
     /// The first route that fits.
@@ -69,6 +62,14 @@ impl Leaf {
         }
         best.map(|(_, _, route)| route)
     }
+}
+
+/// The names of header fields, in alphabetical order, and their values.
+fn sorted(headers: &[HeaderCondition]) -> (Names, Vec<u8>) {
+    let mut headers: Vec<_> = headers.iter().collect();
+    headers.sort_unstable_by_key(|condition| condition.name());
+    let names = headers.iter().map(|condition| condition.name().to_owned()).collect();
+    ((Reverse(headers.len()), names), wanted(headers.into_iter()))
 }
 
 // === impl Listeners ===

@@ -115,6 +115,25 @@ impl<T> RouteEntry<T> {
     }
 }
 
+impl<T> RouteEntry<T> {
+    fn header_twice(&self) -> Option<RouteConflict> {
+        let mut names = HashSet::new();
+        let twice = self.headers.iter().find(|header| !names.insert(header.name()))?;
+        let problem = InvalidHeader::Twice(twice.name().to_owned());
+        Some(RouteConflict::Header { route: self.name.clone(), problem })
+    }
+
+    /// It cannot be told apart from another that serves the same host.
+    fn conflict(&self, other: &Self, host: Option<&HostPattern>) -> RouteConflict {
+        RouteConflict::Same {
+            first: other.name.clone(),
+            second: self.name.clone(),
+            host: host.map_or_else(|| "every host".to_owned(), HostPattern::to_string),
+            path: self.path.to_string(),
+        }
+    }
+}
+
 // === impl RouteTable ===
 
 impl<T> RouteTable<T> {
@@ -124,30 +143,44 @@ impl<T> RouteTable<T> {
     ///
     /// When two of them cannot be told apart, or one asks for the same header field twice.
     pub(crate) fn new(entries: Vec<RouteEntry<T>>) -> Result<Self, RouteConflict> {
+        let (table, conflicts) = Self::without_conflicts(entries);
+        match conflicts.into_iter().next() {
+            Some((_, conflict)) => Err(conflict),
+            None => Ok(table),
+        }
+    }
+
+    /// A table of these routes without those that cannot be told apart from one before them, and what is wrong with each of these, by
+    /// number.
+    pub(crate) fn without_conflicts(entries: Vec<RouteEntry<T>>) -> (Self, Vec<(usize, RouteConflict)>) {
         let (mut hosts, mut below, mut every) = (HashMap::new(), HashMap::new(), Paths::default());
+        let mut conflicts = Vec::new();
         for (route, entry) in entries.iter().enumerate() {
-            let mut names = HashSet::new();
-            if let Some(twice) = entry.headers.iter().find(|header| !names.insert(header.name())) {
-                let problem = InvalidHeader::Twice(twice.name().to_owned());
-                return Err(RouteConflict::Header { route: entry.name.clone(), problem });
-            }
-            let conflict = |other: usize, host: String| RouteConflict::Same {
-                first: entries[other].name.clone(),
-                second: entry.name.clone(),
-                host,
-                path: entry.path.to_string(),
+            let mut paths = |host: Option<&HostPattern>, visit: &mut dyn FnMut(&mut Leaf)| match host {
+                None => visit(every.leaf(entry)),
+                Some(host) => {
+                    let hosts: &mut HashMap<String, Paths> = if host.below { &mut below } else { &mut hosts };
+                    visit(hosts.entry(host.host.clone()).or_default().leaf(entry));
+                }
             };
-            if entry.hosts.is_empty() {
-                every.insert(route, entry).map_err(|other| conflict(other, "every host".to_owned()))?;
+            let all = || entry.hosts.iter().map(Some).chain(entry.hosts.is_empty().then_some(None));
+            let mut conflict = entry.header_twice();
+            for host in all() {
+                paths(host, &mut |leaf| {
+                    if let Some(other) = leaf.clash(&entry.headers, &entry.listeners).filter(|_| conflict.is_none()) {
+                        conflict = Some(entry.conflict(&entries[other], host));
+                    }
+                });
             }
-            for host in &entry.hosts {
-                let hosts: &mut HashMap<_, Paths> = if host.below { &mut below } else { &mut hosts };
-                let paths = hosts.entry(host.host.clone()).or_default();
-                paths.insert(route, entry).map_err(|other| conflict(other, host.to_string()))?;
+            match conflict {
+                Some(conflict) => conflicts.push((route, conflict)),
+                None => all().for_each(|host| {
+                    paths(host, &mut |leaf| leaf.insert(route, &entry.headers, &entry.listeners));
+                }),
             }
         }
         let routes = entries.into_iter().map(|entry| (entry.path, entry.value)).collect();
-        Ok(Self { routes, hosts, below, every })
+        (Self { routes, hosts, below, every }, conflicts)
     }
 
     /// The route of a request: the listener that accepted it, its host without the port, its path decoded, its header
@@ -177,8 +210,9 @@ impl<T> RouteTable<T> {
 // === impl Paths ===
 
 impl Paths {
-    fn insert<T>(&mut self, route: usize, entry: &RouteEntry<T>) -> Result<(), usize> {
-        let leaf = match entry.path.shape() {
+    /// Where the routes with this path are.
+    fn leaf<T>(&mut self, entry: &RouteEntry<T>) -> &mut Leaf {
+        match entry.path.shape() {
             Shape::Everything => &mut self.everything,
             Shape::Segments(segments, rest) => self.patterns.entry(segments, rest.is_some()),
             Shape::Regex(regex) => {
@@ -189,8 +223,7 @@ impl Paths {
                 }
                 &mut self.regexes[at].1
             }
-        };
-        leaf.insert(route, &entry.headers, &entry.listeners)
+        }
     }
 
     fn find<T>(

@@ -3,14 +3,13 @@
 use super::{Client, Fake, Guest, Log, MS, behavior::FakeBehavior};
 use crate::{
     Bind, ConnectionLimits, ListenerConfig, Metrics, Origins, PathPattern, Route, RouteConfig, RouteConnections,
-    Routes, Server, ServerConfig, connection::Stream, listener::Origin, workers::Threads,
+    Routes, Server, ServerConfig, connection::Stream, gate::Gate, listener::Origin, workers::Threads,
 };
 use prometheus_client::{encoding::text::encode, registry::Registry};
-use socklet_core::{Authenticator, Behavior, Call, Connections, Ending, Event, Lifeline, Quotas, Tenant};
+use socklet_core::{Authenticator, Behavior, Call, Connections, Ending, Event, Lifeline, Quotas, Room, Tenant};
 use std::{collections::HashMap, sync::Arc};
 use tokio::{
     io::{AsyncRead, AsyncWrite, DuplexStream, duplex},
-    sync::Semaphore,
     time::sleep,
 };
 
@@ -37,6 +36,8 @@ pub(crate) struct Host {
     pub(crate) of_route: Vec<Arc<RouteConnections>>,
     tenants: HashMap<String, Arc<Tenant>>,
     pub(crate) log: Arc<Log>,
+    /// Where those come in who come through no socket.
+    gate: Arc<Gate>,
     /// The one instance that all sessions share.
     pub(crate) lifeline: Lifeline,
     registry: Registry,
@@ -122,11 +123,12 @@ impl Setup {
                 let (connections, log, lifeline) = (connections.clone(), log.clone(), lifeline.clone());
                 Arc::new(FakeBehavior { fake, connections, log, lifeline }) as Arc<dyn Behavior>
             });
-            Route::new(route.config, connections, route.authenticators, fake)
+            Arc::new(Route::new(Arc::new(route.config), connections, route.authenticators, fake))
         };
         let routes = Routes::new(self.routes.into_iter().map(route).collect()).unwrap();
         let server = Server::on(Threads::here(), self.server, routes, metrics);
-        Host { server, connections: of_route[0].clone(), of_route, tenants, log, lifeline, registry }
+        let gate = Gate::new("public".parse().unwrap());
+        Host { server, connections: of_route[0].clone(), of_route, tenants, log, gate, lifeline, registry }
     }
 }
 
@@ -154,8 +156,8 @@ impl Host {
         S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
         let client = Some(address.parse().unwrap());
-        let origin = Origin { listener: "public".parse().unwrap(), local: "192.0.2.1:80".to_owned(), client };
-        let permit = Arc::new(Semaphore::new(1)).try_acquire_owned().unwrap();
+        let origin = Origin { gate: self.gate.clone(), local: "192.0.2.1:80".to_owned(), client };
+        let permit = Room::new(1).try_enter().unwrap();
         let slot = self.server.inner.slot(&origin, permit);
         self.server.inner.clone().start_stream(Stream(stream), origin, slot);
     }
@@ -172,8 +174,9 @@ impl Host {
 
     /// Binds and serves a listener; where it listens.
     pub(crate) async fn listen(&self, bind: &str) -> Bind {
-        let config = ListenerConfig { name: "public".parse().unwrap(), bind: bind.parse().unwrap() };
-        let listener = self.server.bind(config).await.unwrap();
+        let name = format!("listener-{}", self.server.listeners().len());
+        let config = ListenerConfig { name: name.parse().unwrap(), bind: bind.parse().unwrap() };
+        let listener = self.server.bind(config, &[]).await.unwrap();
         let local = listener.local();
         self.server.serve(listener);
         local

@@ -158,7 +158,7 @@ impl World {
         match change {
             Change::Swap(temper) => {
                 let (number, temper) = (self.tempers.len() as u32 + 1, *temper);
-                let next = self.plugin.load_next(version(number, temper)).await.unwrap();
+                let next = self.plugin.load_next(version(number, temper), socklet_plugin::When::Now).await.unwrap();
                 Self::catch_up().await;
                 Some(Box::new(move |world: &mut Self| {
                     world.tempers.push(temper);
