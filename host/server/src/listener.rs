@@ -186,7 +186,7 @@ impl Listener {
     }
 
     /// Where it was told to listen.
-    pub(crate) fn bind_of(&self) -> &Bind {
+    pub(crate) fn configured(&self) -> &Bind {
         &self.bind
     }
 
@@ -207,19 +207,55 @@ impl Listener {
 
     /// Waits for a connection. Cancel-safe.
     pub(crate) async fn accept(&self, gate: &Arc<Gate>) -> io::Result<(Accepted, Origin)> {
-        let gate = gate.clone();
         match &self.socket {
             Listening::Tcp(socket) => {
                 let (stream, client) = socket.accept().await?;
-                stream.set_nodelay(true)?;
-                let local = stream.local_addr()?.to_string();
-                Ok((Accepted::Tcp(stream), Origin { gate, local, client: Some(client) }))
+                self.accepted(Accepted::Tcp(stream), Some(client), gate)
             }
             Listening::Unix(socket) => {
                 let (stream, _) = socket.listener.accept().await?;
-                Ok((Accepted::Unix(stream), Origin { gate, local: self.local.to_string(), client: None }))
+                self.accepted(Accepted::Unix(stream), None, gate)
             }
         }
+    }
+
+    /// A connection that waits in the kernel.
+    ///
+    /// # Errors
+    ///
+    /// When there is none.
+    pub(crate) fn accept_now(&self, gate: &Arc<Gate>) -> io::Result<(Accepted, Origin)> {
+        // The runtime learns of connections only when it looks for them: the system itself is asked.
+        match &self.socket {
+            Listening::Tcp(socket) => {
+                let socket = std::net::TcpListener::from(socket.as_fd().try_clone_to_owned()?);
+                let (stream, client) = socket.accept()?;
+                stream.set_nonblocking(true)?;
+                self.accepted(Accepted::Tcp(TcpStream::from_std(stream)?), Some(client), gate)
+            }
+            Listening::Unix(UnixSocket { listener, .. }) => {
+                let socket = std::os::unix::net::UnixListener::from(listener.as_fd().try_clone_to_owned()?);
+                let (stream, _) = socket.accept()?;
+                stream.set_nonblocking(true)?;
+                self.accepted(Accepted::Unix(UnixStream::from_std(stream)?), None, gate)
+            }
+        }
+    }
+
+    fn accepted(
+        &self,
+        stream: Accepted,
+        client: Option<SocketAddr>,
+        gate: &Arc<Gate>,
+    ) -> io::Result<(Accepted, Origin)> {
+        let local = match &stream {
+            Accepted::Tcp(stream) => {
+                stream.set_nodelay(true)?;
+                stream.local_addr()?.to_string()
+            }
+            Accepted::Unix(_) => self.local.to_string(),
+        };
+        Ok((stream, Origin { gate: gate.clone(), local, client }))
     }
 }
 
@@ -250,18 +286,21 @@ fn bind_tcp(address: SocketAddr, beside: Option<&TcpListener>) -> io::Result<(Bi
     }
     socket.set_reuse_address(true)?;
     socket.set_nonblocking(true)?;
+    let bind = || {
+        socket.bind(&SockAddr::from(address))?;
+        socket.listen(BACKLOG)
+    };
     match beside {
-        None => socket.bind(&SockAddr::from(address))?,
+        None => bind()?,
         Some(other) => {
-            // Linux allows it where both sockets have the option. Neither keeps it: nobody else could be kept off the port.
+            // Linux allows it where both sockets have the option. Neither keeps it: a second server is to be kept off the port.
             let other = SockRef::from(other);
             other.set_reuse_port(true)?;
-            let bound = socket.set_reuse_port(true).and_then(|()| socket.bind(&SockAddr::from(address)));
+            let bound = socket.set_reuse_port(true).and_then(|()| bind());
             other.set_reuse_port(false)?;
             bound.and_then(|()| socket.set_reuse_port(false))?;
         }
     }
-    socket.listen(BACKLOG)?;
     let socket = TcpListener::from_std(socket.into())?;
     Ok((Bind::Tcp(socket.local_addr()?), Listening::Tcp(socket)))
 }

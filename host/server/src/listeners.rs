@@ -58,10 +58,10 @@ impl Server {
     pub async fn bind(&self, config: ListenerConfig, going: &[ListenerName]) -> Result<Listener, BindError> {
         let running = self.inner.listeners.lock();
         let (own, others) = (running.get(&config.name), going.iter().filter_map(|name| running.get(name)));
-        let is_same = |other: &&Running| other.listener.bind_of() == &config.bind;
         let fixed = !matches!(&config.bind, Bind::Tcp(address) if address.port() == 0);
-        let mut of_others = others.clone().filter(|_| fixed);
-        if let Some(other) = own.filter(is_same).or_else(|| of_others.find(is_same)) {
+        let is_same = |other: &&Running| fixed && other.listener.local() == config.bind;
+        let stays = |own: &&Running| *own.listener.configured() == config.bind;
+        if let Some(other) = own.filter(stays).or_else(|| own.into_iter().chain(others.clone()).find(is_same)) {
             return Listener::with_socket_of(config, &other.listener);
         }
         let mut in_the_way = own.into_iter().chain(others).filter(|other| is_same_port(&other.listener, &config.bind));

@@ -162,7 +162,19 @@ impl Server {
                 }
             }
         }
+        if over.is_cancelled() && !gate.is_closed() {
+            self.accept_rest(listener, gate);
+        }
         info!("stopped accepting");
+    }
+
+    /// Another socket takes over from this one: who waits in its queue would be cut off when it is closed.
+    fn accept_rest(&self, listener: &Listener, gate: &Arc<Gate>) {
+        while let Some(permit) = self.inner.sockets.try_enter()
+            && let Ok((stream, origin)) = listener.accept_now(gate)
+        {
+            self.inner.clone().start(stream, origin, permit, listener.worker());
+        }
     }
 }
 

@@ -19,6 +19,7 @@ mod metrics;
 mod outbox;
 mod quotas;
 mod record;
+mod runtime;
 mod slow_consumers;
 mod sockets;
 mod tenants;

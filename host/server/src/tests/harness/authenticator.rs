@@ -1,7 +1,8 @@
 //! An authenticator that is a closure.
 
 use socklet_core::{Authenticator, BoxFuture, CallError, Principal, UpgradeRequest, Verdict};
-use std::{fmt, sync::Arc};
+use std::{fmt, sync::Arc, time::Duration};
+use tokio::time::sleep;
 
 type Judgement = BoxFuture<Result<Verdict, CallError>>;
 
@@ -18,6 +19,16 @@ impl Judge {
     /// One that never answers.
     pub(crate) fn never() -> Arc<dyn Authenticator> {
         Arc::new(Self(Box::new(|_| Box::pin(std::future::pending()))))
+    }
+
+    /// One that takes its time, and lets everybody in.
+    pub(crate) fn later(after: Duration) -> Arc<dyn Authenticator> {
+        Arc::new(Self(Box::new(move |_| {
+            Box::pin(async move {
+                sleep(after).await;
+                Ok(Verdict::Grant(principal("anybody")))
+            })
+        })))
     }
 
     pub(crate) fn grants(principal: Principal) -> Arc<dyn Authenticator> {

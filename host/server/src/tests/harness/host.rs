@@ -2,11 +2,13 @@
 
 use super::{Client, Fake, Guest, Log, MS, behavior::FakeBehavior};
 use crate::{
-    Bind, ConnectionLimits, ListenerConfig, Metrics, Origins, PathPattern, Route, RouteConfig, RouteConnections,
-    Routes, Server, ServerConfig, connection::Stream, gate::Gate, listener::Origin, workers::Threads,
+    Bind, BindError, ConnectionLimits, ListenerConfig, Metrics, Origins, PathPattern, Route, RouteConfig,
+    RouteConnections, Routes, Server, ServerConfig, connection::Stream, gate::Gate, listener::Origin, workers::Threads,
 };
 use prometheus_client::{encoding::text::encode, registry::Registry};
-use socklet_core::{Authenticator, Behavior, Call, Connections, Ending, Event, Lifeline, Quotas, Room, Tenant};
+use socklet_core::{
+    Authenticator, Behavior, Call, Connections, Ending, Event, Lifeline, ListenerName, Quotas, Room, Tenant,
+};
 use std::{collections::HashMap, sync::Arc};
 use tokio::{
     io::{AsyncRead, AsyncWrite, DuplexStream, duplex},
@@ -34,6 +36,7 @@ pub(crate) struct Host {
     /// The connections of the first route, and those of each.
     pub(crate) connections: Arc<RouteConnections>,
     pub(crate) of_route: Vec<Arc<RouteConnections>>,
+    pub(crate) routes: Vec<Arc<Route>>,
     tenants: HashMap<String, Arc<Tenant>>,
     pub(crate) log: Arc<Log>,
     /// Where those come in who come through no socket.
@@ -125,10 +128,11 @@ impl Setup {
             });
             Arc::new(Route::new(Arc::new(route.config), connections, route.authenticators, fake))
         };
-        let routes = Routes::new(self.routes.into_iter().map(route).collect()).unwrap();
-        let server = Server::on(Threads::here(), self.server, routes, metrics);
+        let routes: Vec<_> = self.routes.into_iter().map(route).collect();
+        let table = Routes::new(routes.clone()).unwrap();
+        let server = Server::on(Threads::here(), self.server, table, metrics);
         let gate = Gate::new("public".parse().unwrap());
-        Host { server, connections: of_route[0].clone(), of_route, tenants, log, gate, lifeline, registry }
+        Host { server, connections: of_route[0].clone(), of_route, routes, tenants, log, gate, lifeline, registry }
     }
 }
 
@@ -162,6 +166,11 @@ impl Host {
         self.server.inner.clone().start_stream(Stream(stream), origin, slot);
     }
 
+    /// Stops the listener that those come from who come through no socket.
+    pub(crate) fn close_gate(&self) {
+        self.gate.close();
+    }
+
     /// A WebSocket connection to `/`.
     pub(crate) async fn connect(&self) -> Client<DuplexStream> {
         self.client().upgrade("/", &[]).await
@@ -172,14 +181,20 @@ impl Host {
         self.client_with(buffer).upgrade("/", &[]).await
     }
 
-    /// Binds and serves a listener; where it listens.
+    /// Binds and serves one more listener; where it listens.
     pub(crate) async fn listen(&self, bind: &str) -> Bind {
-        let name = format!("listener-{}", self.server.listeners().len());
+        self.listen_as(&format!("listener-{}", self.server.listeners().len()), bind, &[]).await.unwrap()
+    }
+
+    /// Binds and serves a listener of a name, in the place of others that go.
+    pub(crate) async fn listen_as(&self, name: &str, bind: &str, going: &[&str]) -> Result<Bind, BindError> {
         let config = ListenerConfig { name: name.parse().unwrap(), bind: bind.parse().unwrap() };
-        let listener = self.server.bind(config, &[]).await.unwrap();
+        let going: Vec<ListenerName> = going.iter().map(|name| name.parse().unwrap()).collect();
+        let listener = self.server.bind(config, &going).await?;
         let local = listener.local();
         self.server.serve(listener);
-        local
+        going.iter().filter(|gone| gone.as_str() != name).for_each(|gone| drop(self.server.stop(gone)));
+        Ok(local)
     }
 
     /// Waits until nothing is connected any more; then everything must be as in the beginning.
