@@ -5,12 +5,13 @@ use crate::{
     config::RoutePlan,
     control::{Control, ReloadError},
     endpoint::{Endpoint, Socket},
+    live::Prepared,
     ops::{Health, Ops},
     usage::Export,
 };
-use socklet_core::{ListenerName, PluginName};
+use socklet_core::{ListenerName, TenantName};
 use socklet_plugin::Plugins;
-use socklet_server::{Bind, Drain, DrainReport, Listener, Server, Workers};
+use socklet_server::{Bind, DrainReport, Server, Workers};
 use std::{future::Future, net::SocketAddr};
 use tracing::info;
 
@@ -22,14 +23,13 @@ pub struct App {
     pub(crate) engine: Plugins,
     /// Kept for as long as there are connections to serve.
     pub(crate) workers: Workers,
-    pub(crate) listeners: Vec<(ListenerName, Listener)>,
-    pub(crate) routes: Vec<Served>,
+    /// What will run when it is started.
+    pub(crate) prepared: Prepared,
     pub(crate) ops: Option<Ops>,
     pub(crate) admin: Option<(Socket, Admin)>,
     pub(crate) control: Control,
     pub(crate) usage: Option<Export>,
     pub(crate) health: Health,
-    pub(crate) drain: Drain,
 }
 
 /// A server that serves, until [`Running::drain`] or the end of its runtime.
@@ -44,17 +44,6 @@ pub struct Running {
     control: Control,
     usage: Option<Export>,
     health: Health,
-    drain: Drain,
-}
-
-/// A route as it is shown to people.
-#[derive(Clone, Debug)]
-pub(crate) struct Served {
-    listeners: Vec<ListenerName>,
-    host: Option<String>,
-    path: String,
-    files: bool,
-    behavior: Option<PluginName>,
 }
 
 // === impl App ===
@@ -62,7 +51,7 @@ pub(crate) struct Served {
 impl App {
     /// The listeners, with the ports that the system chose for port 0.
     pub fn listeners(&self) -> Vec<(ListenerName, Bind)> {
-        self.listeners.iter().map(|(name, listener)| (name.clone(), listener.local())).collect()
+        self.prepared.listeners()
     }
 
     /// The operators' address, with the port that the system chose for port 0.
@@ -76,16 +65,14 @@ impl App {
     }
 
     /// The routes, for people.
-    pub(crate) fn routes(&self) -> &[Served] {
-        &self.routes
+    pub(crate) fn routes(&self) -> impl Iterator<Item = &RoutePlan> {
+        self.prepared.routes()
     }
 
     /// Starts to serve.
     pub fn start(self) -> Running {
         let listeners = self.listeners();
-        for (_, listener) in self.listeners {
-            self.server.serve(listener);
-        }
+        self.control.begin(self.prepared);
         self.health.ready();
         let admin = self.admin.map(|(socket, admin)| admin.serve(socket));
         let names = listeners.iter().map(|(name, bind)| format!("{name}={bind}")).collect::<Vec<_>>().join(" ");
@@ -101,7 +88,6 @@ impl App {
             control: self.control,
             usage: self.usage,
             health: self.health,
-            drain: self.drain,
         }
     }
 
@@ -116,7 +102,7 @@ impl App {
 // === impl Running ===
 
 impl Running {
-    /// The listeners, with the ports that the system chose for port 0.
+    /// The listeners that it began with, with the ports that the system chose for port 0.
     pub fn listeners(&self) -> &[(ListenerName, Bind)] {
         &self.listeners
     }
@@ -131,14 +117,27 @@ impl Running {
         self.admin.as_ref().map(Endpoint::local)
     }
 
-    /// Reads the configuration again, from where it came from, and swaps the plugins that are others now: all of them, or none. Both
-    /// outcomes are logged.
+    /// Reads the configuration again, from where it came from, and becomes what it says: all of it, or nothing. Both outcomes are logged.
     ///
     /// # Errors
     ///
     /// See [`ReloadError`]: nothing was changed then.
     pub async fn reload(&self) -> Result<(), ReloadError> {
-        self.control.reload().await.map(drop)
+        self.control.reload(false).await.map(drop)
+    }
+
+    /// As [`Running::reload`], for one tenant that has a file of its own.
+    ///
+    /// # Errors
+    ///
+    /// See [`ReloadError`]: nothing was changed then.
+    pub async fn reload_tenant(&self, tenant: &TenantName) -> Result<(), ReloadError> {
+        self.control.reload_tenant(tenant, false).await.map(drop)
+    }
+
+    #[cfg(test)]
+    pub(crate) fn control(&self) -> &Control {
+        &self.control
     }
 
     /// Open connections.
@@ -149,51 +148,13 @@ impl Running {
     /// Readiness false, no new connections, all closed with 1012 in batches, what is left at the deadline cut off.
     pub async fn drain(self) -> DrainReport {
         self.health.draining();
-        info!(connections = self.server.connections(), timeout = ?self.drain.timeout, "draining");
-        let report = self.server.drain(self.drain.clone()).await;
+        let drain = self.control.drain_plan();
+        info!(connections = self.server.connections(), timeout = ?drain.timeout, "draining");
+        let report = self.server.drain(drain).await;
         if let Some(usage) = self.usage {
             usage.finish().await;
         }
         info!(closed = report.closed, forced = report.forced, "drained");
         report
-    }
-}
-
-// === impl Served ===
-
-impl Served {
-    pub(crate) fn of(plan: &RoutePlan) -> Self {
-        Self {
-            listeners: plan.config.listeners.clone(),
-            host: plan.config.hosts.first().cloned(),
-            path: plan.shown_path.clone(),
-            files: plan.config.files.is_some(),
-            behavior: plan.behavior.clone(),
-        }
-    }
-
-    /// Whether a listener serves it.
-    pub(crate) fn is_on(&self, listener: &ListenerName) -> bool {
-        self.listeners.is_empty() || self.listeners.contains(listener)
-    }
-
-    /// The first of its hosts.
-    pub(crate) fn host(&self) -> Option<&str> {
-        self.host.as_deref()
-    }
-
-    /// Its path as it was written.
-    pub(crate) fn path(&self) -> &str {
-        &self.path
-    }
-
-    /// Whether it serves files.
-    pub(crate) fn files(&self) -> bool {
-        self.files
-    }
-
-    /// The plugin that serves its connections.
-    pub(crate) fn behavior(&self) -> Option<&PluginName> {
-        self.behavior.as_ref()
     }
 }

@@ -2,23 +2,18 @@
 
 use crate::{
     admin::Admin,
-    app::{App, Served},
-    config::{Config, EnginePlan, Mistake, Mistakes, PluginPlan, Problems, RoutePlan, TenantPlans},
+    app::App,
+    config::{Config, EnginePlan, Mistakes},
     control::{Control, Reloads},
     endpoint::Socket,
+    live::{self, Live, Refused, Site},
     ops::{Health, Ops},
     usage::{Export, TenantSeries},
 };
-use futures_util::future::join_all;
 use prometheus_client::{metrics::info::Info, registry::Registry};
-use socklet_core::{Authenticator, Behavior, Connections, PluginName, Tenant, TenantName};
-use socklet_plugin::{
-    CallLimits, ChildCompiler, Compiler, EngineConfig, EngineError, Grants, InstancePolicy, Kind, Plugin, PluginConfig,
-    Plugins,
-};
-use socklet_server::{Bind, BindError, Metrics, Route, RouteConflict, RouteConnections, Routes, Server, Workers};
-use std::{collections::HashMap, io, net::SocketAddr, num::NonZeroUsize, path::PathBuf, sync::Arc};
-use tracing::info;
+use socklet_plugin::{ChildCompiler, Compiler, EngineConfig, EngineError, Plugins};
+use socklet_server::{Bind, BindError, Metrics, Routes, Server, Workers};
+use std::{io, net::SocketAddr, num::NonZeroUsize, path::PathBuf, sync::Arc};
 
 /// Why a server cannot be built.
 #[derive(Debug, thiserror::Error)]
@@ -59,9 +54,6 @@ pub enum BuildError {
         /// Why.
         source: io::Error,
     },
-    /// Routes that cannot be told apart.
-    #[error(transparent)]
-    Routes(#[from] RouteConflict),
 }
 
 impl Config {
@@ -89,32 +81,27 @@ impl Config {
         let reloads = Reloads::register(&mut registry);
         let metrics = Metrics::register(&mut registry);
         let engine = Plugins::new(engine_config(&self.engine), &mut registry)?;
-        let plugins = load(&engine, &self.plugins, &self.routes).await?;
-        let tenants = tenants(&self.tenants, &self.routes);
-        let route = |plan: &RoutePlan| route(plan, &tenants[&plan.tenant], &plugins, &metrics);
-        let routes = Routes::new(self.routes.iter().map(route).collect::<Result<_, _>>()?)?;
+        let mut tenants = tenant_registry(&engine);
         let workers = workers(self.server.workers).map_err(BuildError::Workers)?;
-        let server = Server::new(self.server.clone(), routes, metrics, &workers);
-        let mut listeners = Vec::new();
-        for listener in self.listeners.iter().cloned() {
-            listeners.push((listener.name.clone(), server.bind(listener, &[]).await?));
-        }
-        let routes = self.routes.iter().map(Served::of).collect();
-        let (drain, usage) = (self.drain.clone(), self.usage.clone());
-        let control = Control::new(plugins.into_values(), self, reloads);
-        control.register(&mut registry);
+        let server = Server::new(self.server.clone(), Routes::default(), metrics.clone(), &workers);
+        let site = Site::new(engine.clone(), server.clone(), metrics);
+        let usage = self.usage.clone();
+        let control = Control::new(site, Live::nothing(Arc::new(self.clone())), reloads);
+        control.register(&mut registry, &mut tenants);
+        let prepared = control.prepare(self).await.map_err(BuildError::of)?;
         let usage = usage
             .map(|plan| {
                 let failed = |source| BuildError::Usage { folder: plan.folder.clone(), source };
                 Export::start(&plan, engine.clone(), &mut registry).map_err(failed)
             })
             .transpose()?;
-        health.set_registries(registry, tenant_registry(&engine));
+        health.set_registries(registry, tenants);
         let admin = admin.map(|(socket, token)| (socket, Admin::new(control.clone(), token)));
-        Ok(App { server, engine, workers, listeners, routes, ops, admin, control, usage, health, drain })
+        Ok(App { server, engine, workers, prepared, ops, admin, control, usage, health })
     }
 
-    /// Loads every plugin and throws it away again: what [`Config::build`] would complain about, without a socket.
+    /// Loads every plugin, also those that are only loaded when they are needed, and throws it away again: what [`Config::build`] would
+    /// complain about, without a socket, and what would go wrong later.
     ///
     /// # Errors
     ///
@@ -122,8 +109,24 @@ impl Config {
     pub async fn check(&self) -> Result<(), BuildError> {
         let mut registry = Registry::default();
         let engine = Plugins::new(engine_config(&self.engine), &mut registry)?;
-        load(&engine, &self.plugins, &self.routes).await?;
-        Ok(())
+        match live::check(&engine, self).await {
+            Some(mistakes) => Err(mistakes.into()),
+            None => Ok(()),
+        }
+    }
+}
+
+// === impl BuildError ===
+
+impl BuildError {
+    fn of(refused: Refused) -> Self {
+        let Refused { mistakes, mut binds } = refused;
+        // Where nothing but addresses is wrong, the first of them says it all.
+        if binds.len() == mistakes.iter().count() && !binds.is_empty() {
+            Self::Bind(binds.swap_remove(0))
+        } else {
+            Self::Mistakes(mistakes)
+        }
     }
 }
 
@@ -165,119 +168,10 @@ pub(crate) fn engine_config(plan: &EnginePlan) -> EngineConfig {
     config
 }
 
-/// Loads the plugins and checks that each is of the kind that the routes take it for.
-async fn load(
-    engine: &Plugins,
-    plans: &[PluginPlan],
-    routes: &[RoutePlan],
-) -> Result<HashMap<PluginName, Plugin>, Mistakes> {
-    let problems = Problems::default();
-    let mut plugins = HashMap::new();
-    // The engine itself bounds how many it compiles at a time.
-    let loads = plans.iter().map(|plan| engine.load(plugin_config(plan, routes)));
-    for (plan, loaded) in plans.iter().zip(join_all(loads).await) {
-        match loaded {
-            Ok(plugin) => {
-                info!(plugin = %plan.name, kind = kind(&plugin), digest = plugin.digest(), "plugin loaded");
-                plugins.insert(plan.name.clone(), plugin);
-            }
-            Err(error) => problems.add(Mistake::new(plan.place.clone(), None, error.to_string())),
-        }
-    }
-    for route in routes {
-        let check = |name, place: &_, wanted, use_it| {
-            if let Some(plugin) = plugins.get(name).filter(|plugin| plugin.kind() != Some(wanted)) {
-                let message = format!("the plugin {name} is of the kind {}; {use_it}", kind(plugin));
-                problems.add(Mistake::new(Clone::clone(place), None, message));
-            }
-        };
-        for name in &route.authenticators {
-            check(name, &route.authenticators_place, Kind::Authenticator, "write it as the route's behavior");
-        }
-        if let Some(name) = &route.behavior {
-            check(name, &route.behavior_place, Kind::Behavior, "write it in the route's authenticators");
-        }
-    }
-    problems.into_result()?;
-    Ok(plugins)
-}
-
-fn kind(plugin: &Plugin) -> &'static str {
-    plugin.kind().map_or("unknown", Kind::as_str)
-}
-
-/// What a plugin is loaded with.
-pub(crate) fn plugin_config(plan: &PluginPlan, routes: &[RoutePlan]) -> PluginConfig {
-    let for_events = |route: &RoutePlan| {
-        route.behavior.as_ref() == Some(&plan.name) && route.instances.policy == InstancePolicy::Event
-    };
-    PluginConfig {
-        name: plan.name.clone().into(),
-        source: plan.source.clone().into(),
-        digest: plan.digest.clone(),
-        settings: plan.settings.clone(),
-        limits: CallLimits {
-            timeout: plan.timeout,
-            wait: plan.wait_timeout,
-            memory_max: plan.memory_max,
-            host_call_bytes_max: plan.host_call_bytes_max,
-            ..CallLimits::default()
-        },
-        grants: Grants { credentials: plan.credentials },
-        stateless: plan.stateless,
-        recycle_calls: plan.recycle_calls,
-        recycle_memory: plan.recycle_memory,
-        fleeting: routes.iter().any(for_events),
-        saved_state_max: plan.saved_state_max,
-        on_swap: plan.on_swap,
-    }
-}
-
-/// The tenants of the routes: one of each name.
-fn tenants(plans: &TenantPlans, routes: &[RoutePlan]) -> HashMap<TenantName, Arc<Tenant>> {
-    let mut tenants = HashMap::new();
-    for RoutePlan { tenant: name, .. } in routes {
-        let tenant = || Arc::new(Tenant::new(name.clone(), plans.quotas(name).clone()));
-        tenants.entry(name.clone()).or_insert_with(tenant);
-    }
-    tenants
-}
-
-fn route(
-    plan: &RoutePlan,
-    tenant: &Arc<Tenant>,
-    plugins: &HashMap<PluginName, Plugin>,
-    metrics: &Metrics,
-) -> Result<Arc<Route>, Mistakes> {
-    let name = &plan.config.name;
-    let connections = Arc::new(RouteConnections::new(&plan.config, tenant.clone(), metrics));
-    let plugin = |name: &PluginName| plugins.get(name).expect("a route's plugins exist and are loaded");
-    let authenticators = plan
-        .authenticators
-        .iter()
-        .map(|authenticator| {
-            Ok::<_, socklet_plugin::WrongKind>(
-                Arc::new(plugin(authenticator).authenticator(tenant, name)?) as Arc<dyn Authenticator>
-            )
-        })
-        .collect::<Result<Vec<Arc<dyn Authenticator>>, _>>()
-        .map_err(|error| Mistake::new(plan.authenticators_place.clone(), None, error.to_string()))?;
-    let behavior = plan
-        .behavior
-        .as_ref()
-        .map(|behavior| {
-            let connections: Arc<dyn Connections> = connections.clone();
-            plugin(behavior).behavior(tenant, name, plan.instances.clone(), connections)
-        })
-        .transpose()
-        .map_err(|error| Mistake::new(plan.behavior_place.clone(), None, error.to_string()))?;
-    let behavior = behavior.map(|behavior| Arc::new(behavior) as Arc<dyn Behavior>);
-    Ok(Arc::new(Route::new(plan.config.clone(), connections, authenticators, behavior)))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use arc_swap::ArcSwap;
     use std::path::Path;
 
     #[test]
@@ -290,9 +184,12 @@ mod tests {
         Metrics::register(&mut registry);
         let config = EngineConfig { max_instances: 4, guest_threads: 1, ..EngineConfig::new(cache.path().join("c")) };
         let engine = Plugins::new(config, &mut registry).unwrap();
+        let mut tenants = tenant_registry(&engine);
+        let live = Live::nothing(Arc::new(Config::parse("", "a.toml").unwrap()));
+        crate::control::register(&Arc::new(ArcSwap::from_pointee(live)), &mut registry, &mut tenants);
         let mut text = String::new();
         prometheus_client::encoding::text::encode(&mut text, &registry).unwrap();
-        prometheus_client::encoding::text::encode(&mut text, &tenant_registry(&engine)).unwrap();
+        prometheus_client::encoding::text::encode(&mut text, &tenants).unwrap();
         let names: Vec<_> = text.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next()).collect();
         assert!(names.len() > 4, "{text}");
         for name in names {

@@ -20,6 +20,7 @@ mod control;
 mod descriptors;
 mod doctor;
 mod endpoint;
+mod live;
 mod logs;
 mod ops;
 mod token;

@@ -1,12 +1,21 @@
 //! The log: lines on the standard error output, as text or JSON, written by a thread of their own.
 
-use crate::config::{Format, Log};
-use std::io::{IsTerminal, Write};
+use crate::config::{Filter, Format, Log};
+use std::{
+    io::{IsTerminal, Write},
+    sync::OnceLock,
+};
+use tracing::warn;
 use tracing_appender::non_blocking::{ErrorCounter, NonBlockingBuilder, WorkerGuard};
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::{EnvFilter, reload};
 
 /// Lines that may wait to be written. More are dropped and counted: whoever reads the log too slowly must not stop the server.
 const LINES: usize = 16_384;
+
+/// Changes the level of the log of this process.
+static LEVEL: OnceLock<Box<SetLevel>> = OnceLock::new();
+
+type SetLevel = dyn Fn(EnvFilter) -> Result<(), reload::Error> + Send + Sync;
 
 /// The log of this process. Dropping it writes what waits.
 #[must_use = "lines are lost when it is dropped early"]
@@ -25,11 +34,33 @@ impl Logs {
         let builder = tracing_subscriber::fmt().with_env_filter(EnvFilter::new(&log.level.0)).with_writer(writer);
         // Only the first of a process can be installed; tests may have come first.
         let _ = match log.format {
-            Format::Text => builder.with_ansi(std::io::stderr().is_terminal()).try_init(),
-            Format::Json => builder.json().flatten_event(true).with_current_span(true).try_init(),
+            Format::Text => {
+                let builder = builder.with_ansi(std::io::stderr().is_terminal()).with_filter_reloading();
+                let level = builder.reload_handle();
+                builder.try_init().map(|()| keep(move |filter| level.reload(filter)))
+            }
+            Format::Json => {
+                let builder = builder.json().flatten_event(true).with_current_span(true).with_filter_reloading();
+                let level = builder.reload_handle();
+                builder.try_init().map(|()| keep(move |filter| level.reload(filter)))
+            }
         };
         Self { dropped, guard: Some(guard) }
     }
+}
+
+/// Changes what is logged from now on. Nothing where this process has no log.
+pub(crate) fn set_level(level: &Filter) {
+    if let Some(set) = LEVEL.get()
+        && let Err(error) = set(EnvFilter::new(&level.0))
+    {
+        warn!(%error, "failed to change the level of the log");
+    }
+}
+
+fn keep(set: impl Fn(EnvFilter) -> Result<(), reload::Error> + Send + Sync + 'static) {
+    // There is one log of a process.
+    let _ = LEVEL.set(Box::new(set));
 }
 
 impl Drop for Logs {

@@ -51,7 +51,10 @@ impl Server {
     /// Nobody comes in to a route any more that is not in the table of routes any more. Who is there has to go.
     pub fn retire(&self, connections: &Arc<RouteConnections>, why: &CloseReason) -> Leaving {
         let mut retired = self.inner.retired.lock().unwrap_or_else(PoisonError::into_inner);
-        retired.retain(|connections| connections.strong_count() > 0);
+        // Not at every time: there may be thousands.
+        if retired.len().is_power_of_two() {
+            retired.retain(|connections| connections.strong_count() > 0);
+        }
         retired.push(Arc::downgrade(connections));
         drop(retired);
         Leaving::new(connections.retire(why), why)

@@ -17,8 +17,8 @@ pub struct Route {
     pub(crate) behavior: Option<Arc<dyn Behavior>>,
 }
 
-/// All routes of a node.
-#[derive(Debug)]
+/// All routes of a node; none by default.
+#[derive(Debug, Default)]
 pub struct Routes {
     pub(crate) table: RouteTable<Arc<Route>>,
     pub(crate) all: Vec<Arc<Route>>,

@@ -86,9 +86,12 @@ async fn commands_swap_and_roll_back_over_a_unix_socket() {
 
     // What was sent is not configured: it is gone with a reload.
     let (code, out, _) = server.command(&["reload"]).await;
-    assert_eq!((code, out.as_str()), (0, "reloaded\nmain: version 3, on trial\n"));
+    assert_eq!(
+        (code, out.as_str()),
+        (0, "reloaded, generation 2\nplugin  changed  main: component; version 3, on trial\n")
+    );
     let (code, out, _) = server.command(&["reload"]).await;
-    assert_eq!((code, out.as_str()), (0, "reloaded\nmain: unchanged, version 3\n"));
+    assert_eq!((code, out.as_str()), (0, "reloaded, nothing was changed\n"));
 
     let (code, log) = server.terminate().await;
     assert!(!socket.exists());
@@ -137,9 +140,9 @@ async fn what_is_refused_changes_nothing_and_says_why() {
     assert!(code == 1 && err.starts_with("socklet: failed to read nowhere.wasm: "), "{err}");
     assert_eq!(server.command(&["plugin", "swap", "Not a name", "a.wasm"]).await.0, 2);
 
-    server.configure(&config("bind = \"unix:admin.sock\"\n[drain]\ntimeout = \"1s\""));
+    server.configure(&config("bind = \"unix:admin.sock\"\n[log]\nformat = \"json\""));
     let (code, _, err) = server.command(&["reload"]).await;
-    assert!(code == 1 && err.contains("[drain] was changed, which needs a restart"), "{err}");
+    assert!(code == 1 && err.contains("log.format was changed, which needs a restart"), "{err}");
     let answer = server.ask_admin("POST /v1/reload", "", b"").await;
     let body: Value = serde_json::from_str(&answer.body).unwrap();
     assert_eq!((answer.status, body["problems"].as_array().unwrap().len()), (409, 1), "{body}");
@@ -216,12 +219,24 @@ async fn requests_that_are_not_right_have_their_status() {
         ("POST /v1/plugins/moon/swap", 404),
         ("POST /v1/plugins/moon/rollback", 404),
         ("POST /v1/plugins/%00/swap", 404),
+        ("POST /v1/plugins/main/paint", 404),
+        ("POST /v1/tenants/default/plugins/main/swap", 404),
+        ("GET /v1/tenants/moon", 404),
+        ("POST /v1/tenants/No%20Name/reload", 404),
+        ("GET /v1/listeners/moon", 404),
+        ("POST /v1/listeners/moon/stop", 404),
+        ("POST /v1/reload?dry-run=yes", 400),
     ] {
         assert_eq!(server.ask_admin(line, "", b"").await.status, status, "{line}");
     }
-    for (line, allowed) in
-        [("POST /v1/plugins", "GET, HEAD"), ("GET /v1/plugins/main/swap", "POST"), ("GET /v1/reload", "POST")]
-    {
+    for (line, allowed) in [
+        ("POST /v1/plugins", "GET, HEAD"),
+        ("GET /v1/plugins/main/swap", "POST"),
+        ("GET /v1/reload", "POST"),
+        ("POST /v1/listeners", "GET, HEAD"),
+        ("GET /v1/listeners/default/stop", "POST"),
+        ("GET /v1/tenants/default/reload", "POST"),
+    ] {
         let answer = server.ask_admin(line, "", b"").await;
         assert_eq!((answer.status, answer.header("allow")), (405, allowed), "{line}");
     }

@@ -9,7 +9,8 @@ use tracing::info;
 pub(super) struct Audit<'a> {
     who: Peer,
     what: &'static str,
-    plugin: Option<&'a str>,
+    /// A plugin, a listener or a tenant.
+    on: Option<&'a str>,
     outcome: Option<String>,
 }
 
@@ -19,8 +20,8 @@ const SHOWN: usize = 63;
 // === impl Audit ===
 
 impl<'a> Audit<'a> {
-    pub(super) fn new(who: Peer, what: &'static str, plugin: Option<&'a str>) -> Self {
-        Self { who, what, plugin: plugin.map(|name| name.get(..SHOWN).unwrap_or(name)), outcome: None }
+    pub(super) fn new(who: Peer, what: &'static str, on: Option<&'a str>) -> Self {
+        Self { who, what, on: on.map(|name| name.get(..SHOWN).unwrap_or(name)), outcome: None }
     }
 
     /// Notes the outcome, and passes it on.
@@ -35,8 +36,8 @@ impl<'a> Audit<'a> {
 
 impl Drop for Audit<'_> {
     fn drop(&mut self) {
-        let Self { who, what, plugin, outcome } = self;
+        let Self { who, what, on, outcome } = self;
         let outcome = outcome.as_deref().unwrap_or("given up: the client went away, or it took too long");
-        info!(%who, what, plugin, outcome, "asked by an operator");
+        info!(%who, what, on, outcome, "asked by an operator");
     }
 }

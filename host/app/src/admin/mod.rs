@@ -52,24 +52,45 @@ impl Admin {
                 read(head)?;
                 json_answer(&json!({ "plugins": self.control.plugins() }))
             }
-            ["v1", "plugins", name] => {
+            ["v1", "plugins", name, ref rest @ ..] => self.plugin(peer, head, body, name, rest).await,
+            ["v1", "tenants", tenant, "plugins", name, ref rest @ ..] => {
+                self.plugin(peer, head, body, &format!("{tenant}/{name}"), rest).await
+            }
+            ["v1", "tenants"] => {
                 read(head)?;
-                json_answer(&self.control.plugin(name)?)
+                json_answer(&json!({ "tenants": self.control.tenants() }))
             }
-            ["v1", "plugins", name, "swap"] => {
+            ["v1", "tenants", name] => {
+                read(head)?;
+                json_answer(&self.control.tenant(name).ok_or_else(|| Problem::NoSuchTenant(name.to_owned()))?)
+            }
+            ["v1", "tenants", name, "reload"] => {
                 write(head)?;
-                let audit = Audit::new(peer, "swap", Some(name));
-                let swapped = async {
-                    self.control.plugin(name)?;
-                    let component = body.read(socklet_plugin::MAX_SIZE).await?;
-                    Ok(self.control.swap(name, component).await?)
+                let dry_run = dry_run(head)?;
+                let audit = Audit::new(peer, if dry_run { "dry run of a reload" } else { "reload" }, Some(name));
+                let reloaded = async {
+                    let tenant = name.parse().map_err(|_| Problem::NoSuchTenant(name.to_owned()))?;
+                    Ok(self.control.reload_tenant(&tenant, dry_run).await?)
                 };
-                json_answer(&audit.note(swapped.await)?)
+                json_answer(&audit.note(reloaded.await)?)
             }
-            ["v1", "plugins", name, "rollback"] => {
+            ["v1", "listeners"] => {
+                read(head)?;
+                json_answer(&json!({ "listeners": self.control.listeners() }))
+            }
+            ["v1", "listeners", name] => {
+                read(head)?;
+                json_answer(&self.control.listener(name)?)
+            }
+            ["v1", "listeners", name, "stop"] => {
                 write(head)?;
-                let audit = Audit::new(peer, "rollback", Some(name));
-                json_answer(&audit.note(self.control.roll_back(name).map_err(Problem::from))?)
+                let audit = Audit::new(peer, "stop", Some(name));
+                json_answer(&audit.note(self.control.stop_listener(name).await.map_err(Problem::from))?)
+            }
+            ["v1", "listeners", name, "start"] => {
+                write(head)?;
+                let audit = Audit::new(peer, "start", Some(name));
+                json_answer(&audit.note(self.control.start_listener(name).await.map_err(Problem::from))?)
             }
             ["v1", "connections", id] => {
                 read(head)?;
@@ -78,9 +99,42 @@ impl Admin {
             }
             ["v1", "reload"] => {
                 write(head)?;
-                let audit = Audit::new(peer, "reload", None);
-                let plugins = audit.note(self.control.reload().await.map_err(Problem::from))?;
-                json_answer(&json!({ "plugins": plugins }))
+                let dry_run = dry_run(head)?;
+                let audit = Audit::new(peer, if dry_run { "dry run of a reload" } else { "reload" }, None);
+                json_answer(&audit.note(self.control.reload(dry_run).await.map_err(Problem::from))?)
+            }
+            _ => Err(Problem::NoSuchPath),
+        }
+    }
+
+    /// One plugin, by its id.
+    async fn plugin(
+        &self,
+        peer: Peer,
+        head: &Parts,
+        body: &mut Body,
+        id: &str,
+        rest: &[&str],
+    ) -> Result<Response<Full<Bytes>>, Problem> {
+        match rest {
+            [] => {
+                read(head)?;
+                json_answer(&self.control.plugin(id)?)
+            }
+            ["swap"] => {
+                write(head)?;
+                let audit = Audit::new(peer, "swap", Some(id));
+                let swapped = async {
+                    self.control.plugin(id)?;
+                    let component = body.read(socklet_plugin::MAX_SIZE).await?;
+                    Ok(self.control.swap(id, component).await?)
+                };
+                json_answer(&audit.note(swapped.await)?)
+            }
+            ["rollback"] => {
+                write(head)?;
+                let audit = Audit::new(peer, "rollback", Some(id));
+                json_answer(&audit.note(self.control.roll_back(id).map_err(Problem::from))?)
             }
             _ => Err(Problem::NoSuchPath),
         }
@@ -111,6 +165,15 @@ impl Answers for Admin {
             body.discard().await;
             answer
         }
+    }
+}
+
+/// Whether nothing is to be changed.
+fn dry_run(head: &Parts) -> Result<bool, Problem> {
+    match head.uri.query() {
+        None | Some("" | "dry_run=false") => Ok(false),
+        Some("dry_run=true") => Ok(true),
+        Some(_) => Err(Problem::Query("dry_run=true")),
     }
 }
 

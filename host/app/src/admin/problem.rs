@@ -2,7 +2,7 @@
 
 use super::json_answer;
 use crate::{
-    control::{ChangeError, ReloadError},
+    control::{ChangeError, ListenerError, ReloadError},
     endpoint::Peer,
 };
 use bytes::Bytes;
@@ -23,6 +23,10 @@ pub(super) enum Problem {
     NoSuchPath,
     #[error("there is no connection {0}")]
     NoSuchConnection(String),
+    #[error("there is no tenant {0}")]
+    NoSuchTenant(String),
+    #[error("this query is not known; there is {0}")]
+    Query(&'static str),
     #[error("use {0}")]
     Method(&'static str),
     #[error("the body is too large, at most {0} bytes are read")]
@@ -35,6 +39,8 @@ pub(super) enum Problem {
     Internal,
     #[error(transparent)]
     Change(#[from] ChangeError),
+    #[error(transparent)]
+    Listener(#[from] ListenerError),
     #[error("the configuration was not reloaded, nothing was changed")]
     Reload(#[from] ReloadError),
 }
@@ -45,9 +51,13 @@ impl Problem {
     fn status(&self) -> StatusCode {
         match self {
             Self::NoToken | Self::WrongToken => StatusCode::UNAUTHORIZED,
-            Self::NoSuchPath | Self::NoSuchConnection(_) | Self::Change(ChangeError::Unknown(_)) => {
-                StatusCode::NOT_FOUND
-            }
+            Self::NoSuchPath
+            | Self::NoSuchConnection(_)
+            | Self::NoSuchTenant(_)
+            | Self::Change(ChangeError::Unknown(_))
+            | Self::Listener(ListenerError::Unknown(_)) => StatusCode::NOT_FOUND,
+            Self::Query(_) => StatusCode::BAD_REQUEST,
+            Self::Listener(ListenerError::Bind(_)) => StatusCode::CONFLICT,
             Self::Method(_) => StatusCode::METHOD_NOT_ALLOWED,
             Self::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::TooSlow => StatusCode::REQUEST_TIMEOUT,
@@ -56,8 +66,9 @@ impl Problem {
             Self::Change(ChangeError::Load(LoadError::Host(_))) => StatusCode::SERVICE_UNAVAILABLE,
             Self::Change(ChangeError::Load(_)) => StatusCode::UNPROCESSABLE_ENTITY,
             Self::Change(ChangeError::NothingBefore(_)) => StatusCode::CONFLICT,
-            Self::Reload(ReloadError::Configuration(_)) => StatusCode::UNPROCESSABLE_ENTITY,
-            Self::Reload(ReloadError::NeedsRestart(_)) => StatusCode::CONFLICT,
+            Self::Reload(ReloadError::Lost) => StatusCode::INTERNAL_SERVER_ERROR,
+            Self::Reload(error) if error.needs_restart() => StatusCode::CONFLICT,
+            Self::Reload(_) => StatusCode::UNPROCESSABLE_ENTITY,
         }
     }
 

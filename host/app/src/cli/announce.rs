@@ -1,7 +1,7 @@
 //! Says where a server can be found.
 
 use super::address;
-use crate::{App, app::Served};
+use crate::{App, config::RoutePlan};
 use socklet_server::Bind;
 use std::fmt::Write;
 
@@ -12,16 +12,16 @@ const SHOWN: usize = 20;
 pub(super) fn addresses(app: &App) -> String {
     let mut out = format!("socklet {} serves", env!("CARGO_PKG_VERSION"));
     for (name, bind) in app.listeners() {
-        let routes: Vec<_> = app.routes().iter().filter(|route| route.is_on(&name)).collect();
+        let routes: Vec<_> = app.routes().filter(|route| route.is_on(&name)).collect();
         let _ = write!(out, "\n  listener {name}: {bind}");
         for route in routes.iter().take(SHOWN) {
-            if route.files() {
+            if route.config.files.is_some() {
                 let url = url("http", &bind, route);
                 // A folder's address ends where the names of its files begin.
                 let folder = url.split("{*").next().unwrap_or(&url);
                 let _ = write!(out, "\n    {folder:<52} files");
             }
-            if let Some(behavior) = route.behavior() {
+            if let Some(behavior) = &route.behavior {
                 let _ = write!(out, "\n    {:<52} {behavior}", url("ws", &bind, route));
             }
         }
@@ -41,11 +41,11 @@ pub(super) fn addresses(app: &App) -> String {
     out
 }
 
-fn url(scheme: &str, bind: &Bind, route: &Served) -> String {
-    let authority = match (route.host(), bind) {
+fn url(scheme: &str, bind: &Bind, route: &RoutePlan) -> String {
+    let authority = match (route.config.hosts.first(), bind) {
         (Some(host), Bind::Tcp(address)) => format!("{host}:{}", address.port()),
         (None, Bind::Tcp(address)) => address::reachable(*address).to_string(),
-        (_, Bind::Unix(path)) => return format!("{scheme}+unix:{}:{}", path.display(), route.path()),
+        (_, Bind::Unix(path)) => return format!("{scheme}+unix:{}:{}", path.display(), route.shown_path),
     };
-    format!("{scheme}://{authority}{}", route.path())
+    format!("{scheme}://{authority}{}", route.shown_path)
 }

@@ -21,7 +21,8 @@ pub(super) async fn check(path: PathBuf, as_json: bool) -> Result<(), Failure> {
     };
     match outcome {
         Ok(config) => {
-            let (listeners, routes, plugins) = (config.listeners.len(), config.routes.len(), config.plugins.len());
+            let (listeners, routes, plugins) =
+                (config.listeners.len(), config.all_routes().count(), config.all_plugins().count());
             if as_json {
                 let counts = json!({ "listeners": listeners, "routes": routes, "plugins": plugins });
                 out::print_json(&json!({ "ok": true, "mistakes": [], "counts": counts }));

@@ -31,7 +31,7 @@ pub(super) async fn doctor(path: PathBuf, as_json: bool) -> Result<(), Failure> 
 async fn plugins(config: &Config) -> Result<Finding, Failure> {
     let about = || "plugins".to_owned();
     let (verdict, found, advice) = match config.check().await {
-        Ok(()) => (Verdict::Ok, format!("{} load", config.plugins.len()), None),
+        Ok(()) => (Verdict::Ok, format!("{} load", config.all_plugins().count()), None),
         Err(BuildError::Mistakes(mistakes)) => return Err(ConfigError::from(mistakes).into()),
         Err(error) => (Verdict::Problem, error.to_string(), Some("see the other findings".to_owned())),
     };

@@ -11,6 +11,7 @@ mod conn;
 mod doctor;
 mod exit;
 mod inspect;
+mod listener;
 mod out;
 mod plugin;
 mod reload;
@@ -18,6 +19,7 @@ mod run;
 mod serve;
 mod signals;
 mod target;
+mod tenant;
 
 use clap::{Parser, Subcommand};
 use exit::Failure;
@@ -80,8 +82,18 @@ enum Command {
         #[command(subcommand)]
         command: plugin::Command,
     },
-    /// Has a running server read its configuration again and swap the plugins that are others now.
-    Reload(target::Target),
+    /// Shows, stops and starts the listeners of a running server.
+    Listener {
+        #[command(subcommand)]
+        command: listener::Command,
+    },
+    /// Shows the tenants of a running server, and reloads one of them.
+    Tenant {
+        #[command(subcommand)]
+        command: tenant::Command,
+    },
+    /// Has a running server read its configuration again and become what it says: all of it, or nothing.
+    Reload(reload::Arguments),
     /// Shows what a configuration can say.
     Config {
         #[command(subcommand)]
@@ -115,7 +127,9 @@ pub fn main() -> ExitCode {
         Command::Inspect { plugin, json } => inspect::inspect(&plugin, json),
         Command::Conn { command } => block_on(conn::conn(command)),
         Command::Plugin { command } => block_on(plugin::plugin(command)),
-        Command::Reload(target) => block_on(reload::reload(target)),
+        Command::Listener { command } => block_on(listener::listener(command)),
+        Command::Tenant { command } => block_on(tenant::tenant(command)),
+        Command::Reload(arguments) => block_on(reload::reload(arguments)),
         Command::Config { command } => config::config(&command),
         Command::Completion { shell } => completion::completion(shell),
         Command::Man { folder } => completion::man(&folder),

@@ -6,10 +6,10 @@ use bytes::Bytes;
 use clap::Subcommand;
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::Value as Json;
-use socklet_core::PluginName;
+use socklet_core::PluginId;
 use socklet_plugin::MAX_SIZE;
 use std::{
-    fmt::Write,
+    fmt,
     fs::File,
     io::Read,
     path::{Path, PathBuf},
@@ -27,8 +27,8 @@ pub(super) enum Command {
     },
     /// Has another component take over, with the settings and limits of the plugin. No connection is closed for it.
     Swap {
-        /// The plugin.
-        name: PluginName,
+        /// The plugin: `chat`, or `acme/chat` where it is one of a tenant's own.
+        name: PluginId,
         /// The component.
         file: PathBuf,
         #[command(flatten)]
@@ -36,8 +36,8 @@ pub(super) enum Command {
     },
     /// Has the version before take over again.
     Rollback {
-        /// The plugin.
-        name: PluginName,
+        /// The plugin: `chat`, or `acme/chat` where it is one of a tenant's own.
+        name: PluginId,
         #[command(flatten)]
         target: Target,
     },
@@ -50,14 +50,16 @@ struct List {
 }
 
 #[derive(Debug, Deserialize)]
-struct Plugin {
+pub(super) struct Plugin {
     name: String,
-    kind: String,
+    /// None before it is loaded.
+    kind: Option<String>,
+    state: String,
     versions: Vec<Version>,
 }
 
 #[derive(Debug, Deserialize)]
-struct Version {
+pub(super) struct Version {
     version: u32,
     role: String,
     live: u64,
@@ -70,7 +72,7 @@ struct Version {
 struct Change {
     plugin: String,
     changed: bool,
-    version: Version,
+    version: Option<Version>,
 }
 
 /// Hex digits of a digest that are shown to people.
@@ -84,13 +86,14 @@ pub(super) async fn plugin(command: Command) -> Result<(), Failure> {
             let client = target.client()?;
             let component = read(&file)?;
             // Asked first: whether there is such a plugin, and who we are, is told without sending megabytes.
-            client.get(&format!("/v1/plugins/{name}")).await?;
-            let answer = client.post(&format!("/v1/plugins/{name}/swap"), component).await?;
+            let path = path(&name);
+            client.get(&path).await?;
+            let answer = client.post(&format!("{path}/swap"), component).await?;
             out::print(&told(answer.done()?)?);
             Ok(())
         }
         Command::Rollback { name, target } => {
-            let answer = target.client()?.post(&format!("/v1/plugins/{name}/rollback"), Bytes::new()).await?;
+            let answer = target.client()?.post(&format!("{}/rollback", path(&name)), Bytes::new()).await?;
             out::print(&told(answer.done()?)?);
             Ok(())
         }
@@ -102,22 +105,38 @@ async fn list(client: &Client, as_json: bool) -> Result<(), Failure> {
     if as_json {
         out::print_json(&list);
     } else {
-        out::print(table(&parse::<List>(list)?.plugins).trim_end());
+        out::print(&table(&parse::<List>(list)?.plugins));
     }
     Ok(())
 }
 
+/// Where the admin API has it.
+fn path(PluginId { tenant, name }: &PluginId) -> String {
+    match tenant {
+        Some(tenant) => format!("/v1/tenants/{tenant}/plugins/{name}"),
+        None => format!("/v1/plugins/{name}"),
+    }
+}
+
 /// What became of a plugin, in a line.
-pub(super) fn told(change: Json) -> anyhow::Result<String> {
-    let Change { plugin, changed, version: Version { version, role, .. } } = parse(change)?;
-    Ok(match (changed, role.as_str()) {
-        (false, _) => format!("{plugin}: unchanged, version {version}"),
-        (true, "trial") => format!("{plugin}: version {version}, on trial"),
-        (true, _) => format!("{plugin}: version {version}"),
+fn told(change: Json) -> anyhow::Result<String> {
+    let Change { plugin, changed, version } = parse(change)?;
+    Ok(match (changed, version) {
+        (false, Some(version)) => format!("{plugin}: unchanged, version {}", version.version),
+        (true, Some(version)) => format!("{plugin}: {version}"),
+        (_, None) => format!("{plugin}: not loaded"),
     })
 }
 
-fn parse<T: DeserializeOwned>(data: Json) -> anyhow::Result<T> {
+impl fmt::Display for Version {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "version {}", self.version)?;
+        if self.role == "trial" { f.write_str(", on trial") } else { Ok(()) }
+    }
+}
+
+/// What the server says.
+pub(super) fn parse<T: DeserializeOwned>(data: Json) -> anyhow::Result<T> {
     serde_json::from_value(data).context("failed to understand the server's answer")
 }
 
@@ -131,34 +150,22 @@ fn read(path: &Path) -> anyhow::Result<Bytes> {
     Ok(bytes.into())
 }
 
-fn table(plugins: &[Plugin]) -> String {
+/// Plugins and their versions, for people.
+pub(super) fn table(plugins: &[Plugin]) -> String {
     let mut rows = vec![["PLUGIN", "KIND", "VERSION", "ROLE", "LIVE", "HIBERNATED", "DIGEST"].map(str::to_owned)];
-    for plugin in plugins {
-        for Version { version, role, live, hibernated, digest } in &plugin.versions {
-            let digest = digest.get(.."sha256:".len() + DIGITS).unwrap_or(digest);
-            let numbers = [version.to_string(), live.to_string(), hibernated.to_string()];
-            let [version, live, hibernated] = numbers;
-            rows.push([
-                plugin.name.clone(),
-                plugin.kind.clone(),
-                version,
-                role.clone(),
-                live,
-                hibernated,
-                digest.to_owned(),
-            ]);
+    for Plugin { name, kind, state, versions } in plugins {
+        let kind = out::cell(kind.as_deref());
+        if versions.is_empty() {
+            let nothing = || "-".to_owned();
+            rows.push([name.clone(), kind.clone(), nothing(), state.clone(), nothing(), nothing(), nothing()]);
+        }
+        for Version { version, role, live, hibernated, digest } in versions {
+            let digest = digest.get(.."sha256:".len() + DIGITS).unwrap_or(digest).to_owned();
+            let [version, live, hibernated] = [version.to_string(), live.to_string(), hibernated.to_string()];
+            rows.push([name.clone(), kind.clone(), version, role.clone(), live, hibernated, digest]);
         }
     }
-    let widths: [usize; 7] = std::array::from_fn(|column| rows.iter().map(|row| row[column].len()).max().unwrap_or(0));
-    let mut text = String::new();
-    for row in rows {
-        let mut line = String::new();
-        for (cell, width) in row.iter().zip(widths) {
-            let _ = write!(line, "{cell:<width$}  ");
-        }
-        let _ = writeln!(text, "{}", line.trim_end());
-    }
-    text
+    out::table(&rows)
 }
 
 #[cfg(test)]
@@ -171,15 +178,17 @@ mod tests {
         let digest = format!("sha256:{}", "ab".repeat(32));
         let version = |number: u32, role: &str| json!({ "version": number, "role": role, "live": 3, "hibernated": 12, "digest": digest });
         let list = json!({ "plugins": [
-            { "name": "auth", "kind": "authenticator", "versions": [version(1, "current")] },
-            { "name": "chat", "kind": "behavior", "versions": [version(2, "trial"), version(1, "before")] },
+            { "name": "auth", "kind": "authenticator", "state": "loaded", "versions": [version(1, "current")] },
+            { "name": "chat", "kind": "behavior", "state": "loaded", "versions": [version(2, "trial"), version(1, "before")] },
+            { "name": "acme/chat", "kind": null, "state": "failed", "versions": [] },
         ] });
         assert_eq!(
             table(&parse::<List>(list).unwrap().plugins),
-            "PLUGIN  KIND           VERSION  ROLE     LIVE  HIBERNATED  DIGEST\n\
-             auth    authenticator  1        current  3     12          sha256:abababababab\n\
-             chat    behavior       2        trial    3     12          sha256:abababababab\n\
-             chat    behavior       1        before   3     12          sha256:abababababab\n"
+            "PLUGIN     KIND           VERSION  ROLE     LIVE  HIBERNATED  DIGEST\n\
+             auth       authenticator  1        current  3     12          sha256:abababababab\n\
+             chat       behavior       2        trial    3     12          sha256:abababababab\n\
+             chat       behavior       1        before   3     12          sha256:abababababab\n\
+             acme/chat  -              -        failed   -     -           -"
         );
         let change =
             |changed, role| told(json!({ "plugin": "chat", "changed": changed, "version": version(2, role) })).unwrap();

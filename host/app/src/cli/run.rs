@@ -85,6 +85,6 @@ mod tests {
         assert_eq!(config.plugins[0].name.as_str(), "my-chat");
         assert_eq!(config.plugins[0].source, plugin);
         assert_eq!(config.plugins[0].settings["greeting"], "say \"hi\"");
-        assert_eq!(config.routes[0].behavior.as_ref(), Some(&config.plugins[0].name));
+        assert_eq!(config.routes[0].behavior.as_ref(), Some(&config.plugins[0].id()));
     }
 }

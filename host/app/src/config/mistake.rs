@@ -1,6 +1,6 @@
 //! Mistakes in a configuration: where each one is, what it says, what would be right.
 
-use std::{cell::RefCell, fmt, sync::Arc};
+use std::{cell::RefCell, collections::HashMap, fmt, sync::Arc};
 
 /// Where in a configuration something was written.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -118,6 +118,21 @@ impl fmt::Display for Mistake {
 // === impl Mistakes ===
 
 impl Mistakes {
+    /// Those of a list, if there are any.
+    pub(crate) fn of(list: Vec<Mistake>) -> Option<Self> {
+        let problems = Problems::default();
+        list.into_iter().for_each(|mistake| problems.add(mistake));
+        problems.into_result().err()
+    }
+
+    /// These and others.
+    pub(crate) fn and(mut self, others: Option<Self>) -> Self {
+        let more = others.into_iter().flat_map(|others| others.0);
+        let more: Vec<_> = more.filter(|mistake| !self.0.contains(mistake)).collect();
+        self.0.extend(more);
+        self
+    }
+
     /// The mistakes, in order.
     pub fn iter(&self) -> impl Iterator<Item = &Mistake> {
         self.0.iter()
@@ -162,11 +177,24 @@ impl Problems {
         self.undecoded.borrow_mut().push(place);
     }
 
+    /// Adds those of another file.
+    pub(crate) fn add_all(&self, mistakes: Mistakes) {
+        mistakes.0.into_iter().for_each(|mistake| self.add(mistake));
+    }
+
     /// The outcome: nothing, or every mistake.
     pub(crate) fn into_result(self) -> Result<(), Mistakes> {
         let mut mistakes = self.mistakes.into_inner();
-        // Stable: mistakes of one line stay in the order in which they were found; the environment comes last.
-        mistakes.sort_by_key(|mistake| mistake.place.line().unwrap_or(usize::MAX));
+        let mut files = HashMap::new();
+        for mistake in &mistakes {
+            let next = files.len();
+            files.entry(mistake.place.file().map(str::to_owned)).or_insert(next);
+        }
+        // File after file as they were found, the environment last. Stable: mistakes of one line stay in the order of finding.
+        mistakes.sort_by_key(|mistake| match (mistake.place.file(), mistake.place.line()) {
+            (Some(file), Some(line)) => (files[&Some(file.to_owned())], line),
+            _ => (usize::MAX, 0),
+        });
         if mistakes.is_empty() { Ok(()) } else { Err(Mistakes(mistakes)) }
     }
 }

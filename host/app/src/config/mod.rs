@@ -1,11 +1,16 @@
 //! Configuration: TOML and the environment, decoded once into types that cannot hold a wrong value.
 //!
 //! [`sections`] is the list of everything that can be said; [`reader`] reads tables by it; [`routes`] and [`plugins`] check what
-//! one key alone cannot tell; [`mod@print`] writes the list out again as defaults, reference and JSON Schema.
+//! one key alone cannot tell; [`decode`] does so with the main file, [`folder`] with those of tenants; [`mod@print`] writes the list
+//! out again as defaults, reference and JSON Schema.
 
 mod admin;
+mod base;
 mod changes;
+mod decode;
+mod draft;
 mod environment;
+mod folder;
 mod mistake;
 mod origin;
 mod plugins;
@@ -22,36 +27,49 @@ mod value;
 mod words;
 
 pub(crate) use admin::{AdminPlan, find_admin};
+pub(crate) use changes::{Effect, Keys, changed_quotas};
+pub(crate) use draft::Draft;
+pub(crate) use folder::TenantFile;
 pub(crate) use mistake::Problems;
 pub use mistake::{Mistake, Mistakes, Place};
 pub(crate) use plugins::{EnginePlan, PluginPlan};
 pub(crate) use routes::{RoutePlan, name_of};
 pub(crate) use sections::Log;
 pub(crate) use tenants::TenantPlans;
-pub(crate) use words::Format;
+pub(crate) use words::{Filter, Format, Load};
 
 use crate::usage::UsagePlan;
+use base::Base;
 use environment::Environment;
 use origin::Origin;
-use reader::{Reader, Table};
-use socklet_server::{Bind, Drain, ListenerConfig, Mask, ServerConfig};
+use socklet_core::TenantName;
+use socklet_server::{Drain, ListenerConfig, ServerConfig};
 use std::{
+    collections::BTreeMap,
     ffi::OsString,
     net::SocketAddr,
-    ops::RangeInclusive,
     path::{Path, PathBuf},
-    time::Duration,
+    sync::Arc,
 };
 use toml_edit::Document;
 
 /// A configuration without mistakes: every name in it refers to something, every file in it exists.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Config {
     pub(crate) server: ServerConfig,
     pub(crate) listeners: Vec<ListenerConfig>,
-    pub(crate) routes: Vec<RoutePlan>,
+    /// Where each of them is written.
+    pub(crate) listener_places: Vec<Place>,
+    /// The routes of the main file.
+    pub(crate) routes: Vec<Arc<RoutePlan>>,
+    /// The quotas of the tenants of the main file.
     pub(crate) tenants: TenantPlans,
+    /// The plugins that all tenants share.
     pub(crate) plugins: Vec<PluginPlan>,
+    /// The tenants that have files of their own, and their folder.
+    pub(crate) files: BTreeMap<TenantName, Arc<TenantFile>>,
+    tenants_dir: Option<PathBuf>,
+    base: Base,
     pub(crate) engine: EnginePlan,
     pub(crate) drain: Drain,
     pub(crate) ops: Option<SocketAddr>,
@@ -77,12 +95,6 @@ pub enum ConfigError {
     Mistakes(#[from] Mistakes),
 }
 
-/// How often usage may be exported.
-const INTERVALS: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(24 * 3600);
-
-/// HTTP is read into a buffer of this size at least.
-const MIN_HEADER_BYTES: usize = 8 * 1024;
-
 // === impl Config ===
 
 impl Config {
@@ -92,7 +104,7 @@ impl Config {
     ///
     /// When the file cannot be read, or with every mistake in it.
     pub fn load(path: impl AsRef<Path>) -> Result<Self, ConfigError> {
-        Origin::of_file(path.as_ref(), Environment::of_process()).read()
+        Ok(Origin::of_file(path.as_ref(), Environment::of_process()).read()?.config?)
     }
 
     /// Reads a text, and nothing of the environment. Paths in it start from the folder of `path`, which need not exist.
@@ -128,105 +140,72 @@ impl Config {
     }
 
     /// Reads the configuration from where it came from again, under the same variables.
-    pub(crate) fn again(&self) -> Result<Self, ConfigError> {
-        let mut new = self.origin.read()?;
-        // Not written anywhere: who compiles is who runs.
-        new.engine.compile_by = self.engine.compile_by.clone();
+    pub(crate) fn again(&self) -> Result<Draft, ConfigError> {
+        let mut draft = self.origin.read()?;
+        if let Ok(new) = &mut draft.config {
+            // Not written anywhere: who compiles is who runs.
+            new.engine.compile_by = self.engine.compile_by.clone();
+        }
+        Ok(draft)
+    }
+
+    /// This configuration with one tenant of the folder as its file has it now; without that tenant where there is no file any more.
+    /// Its routes are not compared with those of others.
+    ///
+    /// # Errors
+    ///
+    /// Every mistake in the file, or that there is no folder, or that the tenant belongs to the main file.
+    pub(crate) fn with_tenant(&self, name: &TenantName) -> Result<Self, Mistakes> {
+        let wrong = |message: String| {
+            let place = Place::in_file(self.origin.path.display().to_string().into(), 1, "tenants_dir");
+            Err(Mistakes::from(Mistake::new(place, None, message)))
+        };
+        let Some(folder) = &self.tenants_dir else {
+            return wrong("missing: only tenants with a file of their own can be reloaded one by one".to_owned());
+        };
+        let mut new = self.clone();
+        match folder::read_one(folder, name, &self.base)? {
+            Some(tenant) if self.has_tenant(name) => return Err(self.origin.twice(&tenant).into()),
+            Some(tenant) => drop(new.files.insert(name.clone(), Arc::new(tenant))),
+            None if self.has_tenant(name) => {
+                return wrong(format!("the tenant {name} is written in this file: it is reloaded with all of it"));
+            }
+            None if new.files.remove(name).is_some() => {}
+            None => {
+                return wrong(format!("there is no tenant {name}, and no file {name}.toml in {}", folder.display()));
+            }
+        }
         Ok(new)
+    }
+
+    /// The folder of tenants, where there is one.
+    pub(crate) fn tenants_dir(&self) -> Option<&Path> {
+        self.tenants_dir.as_deref()
+    }
+
+    /// Where it begins.
+    pub(crate) fn beginning(&self) -> Place {
+        Place::in_file(self.origin.path.display().to_string().into(), 1, "")
+    }
+
+    /// Every route, in the order that counts: those of the main file, then those of the folder, tenant by tenant.
+    pub(crate) fn all_routes(&self) -> impl Iterator<Item = &Arc<RoutePlan>> + Clone {
+        self.routes.iter().chain(self.files.values().flat_map(|tenant| &tenant.routes))
+    }
+
+    /// Every plugin, those of tenants included.
+    pub(crate) fn all_plugins(&self) -> impl Iterator<Item = &PluginPlan> + Clone {
+        self.plugins.iter().chain(self.files.values().flat_map(|tenant| &tenant.plugins))
+    }
+
+    /// Whether a tenant is one of the main file's.
+    fn has_tenant(&self, name: &TenantName) -> bool {
+        self.tenants.is_named(name) || self.routes.iter().any(|route| route.tenant == *name)
     }
 
     /// The file that it was read from, if it was.
     pub(crate) fn file(&self) -> Option<&Path> {
         self.origin.file()
-    }
-
-    fn read(text: &str, origin: Origin) -> Result<Self, Mistakes> {
-        let file = origin.path.display().to_string();
-        let document = document(text, &file)?;
-        let problems = Problems::default();
-        origin.environment.check_names(&problems);
-        let config = {
-            let reader = Reader::new(file.into(), text, &origin.environment, &problems);
-            let top = reader.top(document.as_table());
-            Self::decode(&top, &origin)
-        };
-        problems.into_result()?;
-        Ok(config.expect("whatever is missing was noted as a mistake"))
-    }
-
-    /// Decodes all of it, so that every mistake is found. None when something that is needed is missing.
-    fn decode(top: &Table<'_>, origin: &Origin) -> Option<Self> {
-        let folder = origin.path.parent().unwrap_or(Path::new(""));
-        let root = sections::Top::read(top, None);
-        let heartbeat_table = top.one("heartbeat");
-        let heartbeat = sections::Heartbeat::read(&heartbeat_table, None);
-        let limits_table = top.one("limits");
-        let limits = sections::ConnectionLimits::read(&limits_table, None);
-        let node = sections::NodeLimits::read(&limits_table, None);
-        let drain = sections::Drain::read(&top.one("drain"), None);
-        let log = sections::Log::read(&top.one("log"), None);
-        let ops_table = top.one("ops");
-        let ops = sections::Ops::read(&ops_table, None);
-        let usage = usage(&top.one("usage"), folder);
-        let admin_table = top.one("admin");
-        let admin = admin::admin(&admin_table, folder);
-        let engine = plugins::engine(&top.one("engine"), folder);
-        let listeners = listeners(top);
-        let plugins = plugins::plugins(top, folder);
-
-        if node.as_ref().is_some_and(|node| node.max_header_bytes.0 < MIN_HEADER_BYTES) {
-            limits_table.wrong("max_header_bytes", "too small for what browsers send; expected at least \"8KiB\"");
-        }
-
-        let (root, heartbeat, limits) = (root?, heartbeat?, limits?);
-        routes::heartbeat(&heartbeat_table, &heartbeat);
-        let around = routes::Around {
-            folder,
-            send_timeout: root.send_timeout,
-            heartbeat: &heartbeat,
-            limits: &limits,
-            listeners: &listeners.iter().map(|listener| listener.name.clone()).collect::<Vec<_>>(),
-            plugins: &top.names("plugin"),
-        };
-        let routes = routes::routes(top, &around);
-        let tenants = tenants::tenants(top, routes.as_deref());
-
-        let (node, drain, log, ops) = (node?, drain?, log?, ops?.bind);
-        if let Some(listener) = listeners.iter().find(|listener| match (&listener.bind, ops) {
-            (Bind::Tcp(bind), Some(ops)) => *bind == ops && ops.port() != 0,
-            _ => false,
-        }) {
-            ops_table.wrong(
-                "bind",
-                format!("the listener {} has this address; operators need one of their own", listener.name),
-            );
-        }
-        if let Some(admin) = &admin {
-            admin::addresses(&admin_table, admin, &listeners, ops);
-        }
-        Some(Self {
-            server: ServerConfig {
-                handshake_timeout: node.handshake_timeout,
-                max_header_bytes: node.max_header_bytes.0,
-                max_headers: node.max_headers.0,
-                max_connections: node.max_connections.0,
-                max_connections_per_ip: node.max_connections_per_ip.0.map(|count| count.0),
-                connection_rate: node.connection_rate.0,
-                workers: root.workers.map(|count| count.0),
-                mask: Mask { headers: lower(&log.mask_headers), query: lower(&log.mask_query) },
-            },
-            listeners,
-            routes: routes?,
-            tenants: tenants?,
-            plugins: plugins?,
-            engine: engine?,
-            drain: Drain { timeout: drain.timeout, batch: drain.batch.0, interval: drain.interval },
-            ops,
-            admin,
-            usage,
-            log,
-            origin: origin.clone(),
-        })
     }
 }
 
@@ -239,42 +218,7 @@ fn document<'t>(text: &'t str, file: &str) -> Result<Document<&'t str>, Mistakes
     })
 }
 
-/// The usage export, where there is a folder for it.
-fn usage(table: &Table<'_>, folder: &Path) -> Option<UsagePlan> {
-    let section = sections::Usage::read(table, None)?;
-    if !INTERVALS.contains(&section.interval) {
-        table.wrong("interval", "expected a time from \"1s\" to \"1d\"");
-    }
-    section.folder.map(|path| UsagePlan { folder: folder.join(path), interval: section.interval })
-}
-
-/// The listeners, or the one that there is without any.
-fn listeners(top: &Table<'_>) -> Vec<ListenerConfig> {
-    let mut tables = top.many("listener");
-    if !top.has("listener") {
-        tables.push(top.absent("listener"));
-    }
-    let mut listeners: Vec<ListenerConfig> = Vec::new();
-    for table in tables {
-        let Some(sections::Listener { name, bind }) = sections::Listener::read(&table, None) else { continue };
-        if listeners.iter().any(|other| other.name == name) {
-            table.wrong("name", format!("another listener is called {name}, too; give each a name of its own"));
-        }
-        let taken =
-            |other: &&ListenerConfig| other.bind == bind && !matches!(bind, Bind::Tcp(bind) if bind.port() == 0);
-        if let Some(other) = listeners.iter().find(taken) {
-            table.wrong("bind", format!("the listener {} has this address already", other.name));
-        }
-        listeners.push(ListenerConfig { name, bind });
-    }
-    listeners
-}
-
 /// The variables of the process that a configuration looks at.
 pub(crate) fn environment() -> impl Iterator<Item = (String, String)> {
     Environment::of_process().into_iter()
-}
-
-fn lower(names: &[String]) -> Vec<String> {
-    names.iter().map(|name| name.to_ascii_lowercase()).collect()
 }

@@ -1,6 +1,6 @@
 //! Where a configuration came from, so that it can be read again.
 
-use super::{Config, ConfigError, Environment, Mistakes};
+use super::{Config, ConfigError, Draft, Environment, Mistake, Mistakes, Place, TenantFile};
 use std::{
     fmt,
     path::{Path, PathBuf},
@@ -28,16 +28,23 @@ impl Origin {
     }
 
     /// Reads the configuration as it is now.
-    pub(super) fn read(&self) -> Result<Config, ConfigError> {
+    pub(super) fn read(&self) -> Result<Draft, ConfigError> {
         match &self.text {
-            Some(text) => Ok(Config::read(text, self.clone())?),
-            None => Ok(Config::read(&text(&self.path)?, self.clone())?),
+            Some(text) => Ok(Config::read(text, self)),
+            None => Ok(Config::read(&text(&self.path)?, self)),
         }
     }
 
     /// The configuration in a text. Paths in it start from the folder of `path`.
     pub(super) fn read_text(text: &str, path: &Path, environment: Environment) -> Result<Config, Mistakes> {
-        Config::read(text, Self { path: path.to_owned(), text: Some(text.to_owned()), environment })
+        Config::read(text, &Self { path: path.to_owned(), text: Some(text.to_owned()), environment }).config
+    }
+
+    /// A tenant has a file of its own, and is in this one, too.
+    pub(super) fn twice(&self, tenant: &TenantFile) -> Mistake {
+        let TenantFile { name, file, .. } = tenant;
+        let message = format!("the tenant {name} is in {}, too: write it in one of them", self.path.display());
+        Mistake::new(Place::in_file(file.clone(), 1, ""), None, message)
     }
 }
 

@@ -5,8 +5,9 @@ use super::{
     reader::Table,
     sections::{self, Grants},
     value::Count,
+    words::Load,
 };
-use socklet_core::PluginName;
+use socklet_core::{PluginId, PluginName, TenantName};
 use socklet_plugin::{CompileLimits, OnSwap};
 use std::{
     collections::BTreeMap,
@@ -22,6 +23,8 @@ const MIN_COMPILE_MEMORY: usize = 64 << 20;
 /// A plugin to load.
 #[derive(Clone)]
 pub(crate) struct PluginPlan {
+    /// Whose it is; none where all tenants share it.
+    pub(crate) tenant: Option<TenantName>,
     pub(crate) name: PluginName,
     /// A file that existed when the configuration was read.
     pub(crate) source: PathBuf,
@@ -38,6 +41,7 @@ pub(crate) struct PluginPlan {
     pub(crate) recycle_memory: Option<usize>,
     pub(crate) saved_state_max: usize,
     pub(crate) on_swap: OnSwap,
+    pub(crate) load: Load,
     /// Whether a behavior sees the header fields that carry credentials.
     pub(crate) credentials: bool,
     /// Where it is written.
@@ -63,14 +67,22 @@ impl fmt::Debug for PluginPlan {
     }
 }
 
-/// The plugins. None when one of them lacks what it needs.
-pub(super) fn plugins(top: &Table<'_>, folder: &Path) -> Option<Vec<PluginPlan>> {
-    // All of them, then the answer: the first that is wrong must not hide the others.
-    let plans: Vec<_> = top.named("plugin").into_iter().map(|(name, table)| plugin(name, &table, folder)).collect();
-    plans.into_iter().collect()
+// === impl PluginPlan ===
+
+impl PluginPlan {
+    /// What it is called among those of all tenants.
+    pub(crate) fn id(&self) -> PluginId {
+        PluginId { tenant: self.tenant.clone(), name: self.name.clone() }
+    }
 }
 
-fn plugin(name: &str, table: &Table<'_>, folder: &Path) -> Option<PluginPlan> {
+/// The plugins of a file, each where nothing that it needs is missing; whose they are, if not all tenants'.
+pub(super) fn plugins(top: &Table<'_>, folder: &Path, tenant: Option<&TenantName>) -> Vec<Option<PluginPlan>> {
+    // All of them, then the answer: the first that is wrong must not hide the others.
+    top.named("plugin").into_iter().map(|(name, table)| plugin(name, &table, folder, tenant)).collect()
+}
+
+fn plugin(name: &str, table: &Table<'_>, folder: &Path, tenant: Option<&TenantName>) -> Option<PluginPlan> {
     let parsed = name.parse::<PluginName>();
     if let Err(error) = &parsed {
         table.wrong_here(error.to_string());
@@ -81,7 +93,9 @@ fn plugin(name: &str, table: &Table<'_>, folder: &Path) -> Option<PluginPlan> {
     if !source.is_file() {
         table.wrong("source", format!("there is no file {}", source.display()));
     }
+    let usual = if tenant.is_some() { Load::Lazy } else { Load::Eager };
     Some(PluginPlan {
+        tenant: tenant.cloned(),
         name: parsed.ok()?,
         source,
         digest: plugin.digest.map(|digest| digest.0),
@@ -95,6 +109,7 @@ fn plugin(name: &str, table: &Table<'_>, folder: &Path) -> Option<PluginPlan> {
         recycle_memory: plugin.recycle_memory.map(|size| size.0),
         saved_state_max: plugin.saved_state_max.0,
         on_swap: plugin.on_swap,
+        load: plugin.load.unwrap_or(usual),
         credentials: grants?.credentials,
         place: table.place("source"),
     })

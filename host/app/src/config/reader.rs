@@ -14,6 +14,8 @@ use toml_edit::{Item, TableLike, Value as Toml};
 pub(crate) struct Reader<'a> {
     file: Arc<str>,
     text: &'a str,
+    /// Where each line begins.
+    lines: Vec<usize>,
     environment: &'a Environment,
     problems: &'a Problems,
 }
@@ -33,13 +35,21 @@ pub(crate) struct Table<'a> {
 
 impl<'a> Reader<'a> {
     pub(crate) fn new(file: Arc<str>, text: &'a str, environment: &'a Environment, problems: &'a Problems) -> Self {
-        Self { file, text, environment, problems }
+        let lines = std::iter::once(0).chain(text.match_indices('\n').map(|(end, _)| end + 1)).collect();
+        Self { file, text, lines, environment, problems }
     }
 
     /// The top level. Notes what it does not know.
     pub(crate) fn top(&'a self, root: &'a dyn TableLike) -> Table<'a> {
         let table = self.root(root);
         table.check_names();
+        table
+    }
+
+    /// The top level of a file that has only these of its sections. Notes everything else.
+    pub(crate) fn top_of(&'a self, root: &'a dyn TableLike, sections: &[&str]) -> Table<'a> {
+        let table = self.root(root);
+        table.check_names_among(sections);
         table
     }
 
@@ -50,8 +60,8 @@ impl<'a> Reader<'a> {
     }
 
     fn line(&self, at: Option<Range<usize>>) -> Option<usize> {
-        let before = self.text.get(..at?.start)?;
-        Some(before.bytes().filter(|byte| *byte == b'\n').count() + 1)
+        let start = at?.start;
+        (start <= self.text.len()).then(|| self.lines.partition_point(|line| *line <= start))
     }
 }
 
@@ -159,6 +169,11 @@ impl<'a> Table<'a> {
         value
     }
 
+    /// Where this table is.
+    pub(crate) fn place_here(&self) -> Place {
+        self.place_at(self.path.clone(), None)
+    }
+
     /// Where a key of this table is, or its table where the key was left out.
     pub(crate) fn place(&self, name: &str) -> Place {
         match self.variable(name) {
@@ -234,6 +249,23 @@ impl<'a> Table<'a> {
             let message = match later {
                 Some((_, what)) => format!("this version does not serve it yet: {what}; leave it out"),
                 None => unknown("key", name, names()),
+            };
+            self.note(self.place(name), message);
+        }
+    }
+
+    /// Notes the names at the top of a file that has only some sections.
+    fn check_names_among(&self, sections: &[&str]) {
+        let elsewhere = |name: &str| {
+            let mut known =
+                self.section.keys().map(|key| key.name).chain(self.section.children().map(Section::last_name));
+            known.any(|known| known == name)
+        };
+        for (name, _) in self.items.iter().flat_map(|items| items.iter()).filter(|(name, _)| !sections.contains(name)) {
+            let message = if elsewhere(name) {
+                format!("this belongs to the main file; a tenant's own has {}", sections.join(", "))
+            } else {
+                unknown("section", name, sections.iter().copied())
             };
             self.note(self.place(name), message);
         }

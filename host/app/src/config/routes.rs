@@ -1,28 +1,32 @@
-//! The sections `[[route]]`: what each serves, and whether they can be told apart.
+//! The sections `[[route]]`: what each serves.
 
 use super::{
-    mistake::Place,
+    base::Base,
+    mistake::{Mistake, Place, Problems},
     reader::{Table, unknown},
     sections::{self, ConnectionLimits, RouteLimits},
     words::{Instance, OriginList},
 };
-use socklet_core::{Heartbeat, InvalidHeartbeat, ListenerName, PluginName, Rate, RouteName, TenantName};
+use socklet_core::{Heartbeat, InvalidHeartbeat, ListenerName, PluginId, PluginName, Rate, RouteName, TenantName};
 use socklet_plugin::{DeathRate, InstancePolicy, KeyTemplate, RouteInstances};
 use socklet_server::{Compression, HeaderCondition, HostPattern, Origins, PathPattern, RouteConfig, Routes};
 use std::{
+    collections::HashSet,
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
 };
 
 /// A route to build.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct RoutePlan {
     pub(crate) tenant: TenantName,
     pub(crate) config: Arc<RouteConfig>,
-    pub(crate) authenticators: Vec<PluginName>,
-    pub(crate) behavior: Option<PluginName>,
+    pub(crate) authenticators: Vec<PluginId>,
+    pub(crate) behavior: Option<PluginId>,
     pub(crate) instances: RouteInstances,
+    /// Where it is written.
+    pub(crate) place: Place,
     /// Where its authenticators are written.
     pub(crate) authenticators_place: Place,
     /// Where its behavior is written.
@@ -31,16 +35,16 @@ pub(crate) struct RoutePlan {
     pub(crate) shown_path: String,
 }
 
-/// What surrounds the routes.
+/// What surrounds the routes of a file.
 #[derive(Debug)]
 pub(super) struct Around<'a> {
+    pub(super) base: &'a Base,
+    /// The folder that paths start from.
     pub(super) folder: &'a Path,
-    pub(super) send_timeout: Duration,
-    pub(super) heartbeat: &'a sections::Heartbeat,
-    pub(super) limits: &'a ConnectionLimits,
-    pub(super) listeners: &'a [ListenerName],
-    /// The plugins by name, whether or not they are right.
-    pub(super) plugins: &'a [&'a str],
+    /// Whose routes they are, where the file says it and not each route.
+    pub(super) owner: Option<&'a TenantName>,
+    /// The owner's plugins by name, whether or not they are right.
+    pub(super) own: &'a [&'a str],
 }
 
 /// The paths of a route: the pattern, how it is written, and the route's name where it has none.
@@ -58,48 +62,35 @@ impl RoutePlan {
         format!("{}/{}", self.tenant, self.config.name)
     }
 
-    /// Whether another says the same, wherever it is written.
-    pub(crate) fn is_same(&self, other: &Self) -> bool {
-        let Self {
-            tenant,
-            config,
-            authenticators,
-            behavior,
-            instances,
-            authenticators_place: _,
-            behavior_place: _,
-            shown_path: _,
-        } = self;
-        *tenant == other.tenant
-            && *config == other.config
-            && *authenticators == other.authenticators
-            && *behavior == other.behavior
-            && *instances == other.instances
+    /// Whether a listener serves it.
+    pub(crate) fn is_on(&self, listener: &ListenerName) -> bool {
+        self.config.listeners.is_empty() || self.config.listeners.contains(listener)
     }
 }
 
-/// The routes. None when one of them is wrong.
-pub(super) fn routes(top: &Table<'_>, around: &Around<'_>) -> Option<Vec<RoutePlan>> {
+/// The routes of a file, each where it is right.
+pub(super) fn routes(top: &Table<'_>, around: &Around<'_>) -> Vec<Option<Arc<RoutePlan>>> {
     let tables = top.many("route");
-    let plans: Vec<_> = tables.iter().map(|table| route(table, around)).collect();
-    for (index, plan) in plans.iter().enumerate() {
-        let Some(RoutePlan { tenant, config, .. }) = plan else { continue };
-        let same = |other: &&RoutePlan| (&other.tenant, &other.config.name) == (tenant, &config.name);
-        if plans[..index].iter().flatten().any(|other| same(&other)) {
-            let message = format!("the tenant {tenant} has another route {}; name one of them", config.name);
-            tables[index].wrong("name", message);
+    let plans: Vec<_> = tables.iter().map(|table| route(table, around).map(Arc::new)).collect();
+    let mut names = HashSet::new();
+    for (table, plan) in tables.iter().zip(&plans) {
+        let Some(RoutePlan { tenant, config, .. }) = plan.as_deref() else { continue };
+        if !names.insert((tenant, &config.name)) {
+            table.wrong("name", format!("the tenant {tenant} has another route {}; name one of them", config.name));
         }
     }
-    conflicts(&tables, &plans);
-    plans.into_iter().collect()
+    plans
 }
 
 /// Notes every route that cannot be told apart from one before it.
-fn conflicts(tables: &[Table<'_>], plans: &[Option<RoutePlan>]) {
-    let (right, plans): (Vec<_>, Vec<_>) =
-        tables.iter().zip(plans).filter_map(|(table, plan)| Some((table, plan.as_ref()?))).unzip();
-    for (number, conflict) in Routes::conflicts(plans.iter().map(|plan| (&plan.tenant, &*plan.config))) {
-        right[number].wrong_here(conflict.to_string());
+pub(super) fn conflicts<'a>(plans: impl Iterator<Item = &'a Arc<RoutePlan>> + Clone, problems: &Problems) {
+    let conflicts = Routes::conflicts(plans.clone().map(|plan| (&plan.tenant, &*plan.config)));
+    if conflicts.is_empty() {
+        return;
+    }
+    let plans: Vec<_> = plans.collect();
+    for (number, conflict) in conflicts {
+        problems.add(Mistake::new(plans[number].place.clone(), None, conflict.to_string()));
     }
 }
 
@@ -118,9 +109,9 @@ pub(super) fn heartbeat(table: &Table<'_>, section: &sections::Heartbeat) -> Opt
 
 fn route(table: &Table<'_>, around: &Around<'_>) -> Option<RoutePlan> {
     let heartbeat_table = table.one("heartbeat");
-    let heartbeat_section = sections::Heartbeat::read(&heartbeat_table, Some(around.heartbeat));
+    let heartbeat_section = sections::Heartbeat::read(&heartbeat_table, Some(&around.base.heartbeat));
     let limits_table = table.one("limits");
-    let limits = ConnectionLimits::read(&limits_table, Some(around.limits));
+    let limits = ConnectionLimits::read(&limits_table, Some(&around.base.limits));
     let route_limits = RouteLimits::read(&limits_table, None);
     let compression = table.switch("compression").map(|table| sections::Compression::read(&table, None));
     let route = sections::Route::read(table, None)?;
@@ -129,7 +120,16 @@ fn route(table: &Table<'_>, around: &Around<'_>) -> Option<RoutePlan> {
 
     let paths = paths(table, &route);
     let name = name(table, &route, paths.as_ref());
-    references(table, &route, around);
+    let (authenticators, behavior) = references(table, &route, around);
+    let tenant = match around.owner {
+        Some(owner) => {
+            if table.has("tenant") {
+                table.wrong("tenant", "the name of the file says whose it is: leave it out");
+            }
+            owner.clone()
+        }
+        None => route.tenant.clone(),
+    };
     let found = (hosts(table, &route), headers(table, &route));
     let origins = origins(table, &route);
     subprotocols(table, &route);
@@ -141,7 +141,7 @@ fn route(table: &Table<'_>, around: &Around<'_>) -> Option<RoutePlan> {
 
     let (paths, (Some(()), Some(()))) = (paths?, found) else { return None };
     Some(RoutePlan {
-        tenant: route.tenant,
+        tenant,
         config: Arc::new(RouteConfig {
             name: name?,
             listeners: route.listener,
@@ -157,19 +157,20 @@ fn route(table: &Table<'_>, around: &Around<'_>) -> Option<RoutePlan> {
             limits: connection_limits(
                 &limits,
                 &route_limits,
-                route.send_timeout.unwrap_or(around.send_timeout),
+                route.send_timeout.unwrap_or(around.base.send_timeout),
                 heartbeat_section.pong_timeout,
             ),
             heartbeat: heartbeat?,
             files,
         }),
-        authenticators: route.authenticators,
-        behavior: route.behavior,
+        authenticators,
+        behavior,
         instances: RouteInstances {
             policy: instance?,
             hibernate_after: route.hibernate_after.0,
             max_deaths: route.max_deaths.0.map(|Rate { count, per }| DeathRate { deaths: count, per }),
         },
+        place: table.place_here(),
         authenticators_place: table.place("authenticators"),
         behavior_place: table.place("behavior"),
         shown_path: paths.shown,
@@ -267,23 +268,28 @@ fn name(table: &Table<'_>, route: &sections::Route, paths: Option<&Paths>) -> Op
     name.parse().ok()
 }
 
-/// Notes what refers to nothing.
-fn references(table: &Table<'_>, route: &sections::Route, around: &Around<'_>) {
-    for name in route.listener.iter().filter(|name| !around.listeners.contains(name)) {
-        let known = around.listeners.iter().map(ListenerName::as_str);
+/// The authenticators and the behavior. Notes what refers to nothing.
+fn references(table: &Table<'_>, route: &sections::Route, around: &Around<'_>) -> (Vec<PluginId>, Option<PluginId>) {
+    let Around { base, owner, own, .. } = around;
+    for name in route.listener.iter().filter(|name| !base.listeners.contains(name)) {
+        let known = base.listeners.iter().map(ListenerName::as_str);
         table.wrong("listener", unknown(&format!("listener {name}"), name.as_str(), known));
     }
-    let check = |key, name: &PluginName| {
-        if !around.plugins.contains(&name.as_str()) {
-            let known = around.plugins.iter().copied();
+    let find = |key, name: &PluginName| {
+        // Its own come before those that all share.
+        let tenant = owner.filter(|_| own.contains(&name.as_str())).cloned();
+        if tenant.is_none() && !base.plugins.contains(name.as_str()) {
+            let known = own.iter().copied().chain(base.plugins.iter().map(String::as_str));
             table.wrong(key, unknown(&format!("plugin {name}"), name.as_str(), known));
         }
+        PluginId { tenant, name: name.clone() }
     };
-    route.behavior.iter().for_each(|name| check("behavior", name));
-    route.authenticators.iter().for_each(|name| check("authenticators", name));
+    let behavior = route.behavior.as_ref().map(|name| find("behavior", name));
+    let authenticators = route.authenticators.iter().map(|name| find("authenticators", name)).collect();
     if let Some(twice) = twice(&route.authenticators) {
         table.wrong("authenticators", format!("{twice} is in it twice"));
     }
+    (authenticators, behavior)
 }
 
 /// Notes what has no meaning without a behavior.

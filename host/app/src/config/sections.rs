@@ -3,7 +3,7 @@
 use super::{
     schema::{Section, Shape, section},
     value::{Count, Limit, Pairs, Settings, Size},
-    words::{Cores, Digest, Filter, Format, Instance, OriginList, Source},
+    words::{Cores, Digest, Filter, Format, Instance, Load, OriginList, Source},
 };
 use socklet_core::{ListenerName, PluginName, Rate, RouteName, TenantName};
 use socklet_plugin::OnSwap;
@@ -98,6 +98,9 @@ section! {
         send_timeout: Duration = "30s";
         /// The threads that serve connections. Left out: one for each core that the process may use.
         workers: Option<Count> => 2;
+        /// A folder with a file `NAME.toml` for each tenant that is not in this file: its quotas, routes and plugins. Left out, there is
+        /// none.
+        tenants_dir: Option<PathBuf> => "tenants.d";
     }
 }
 
@@ -202,6 +205,10 @@ section! {
         recycle_calls: Limit<Count> = "none";
         /// From how much memory on. Left out: three quarters of `memory_max`. No more than once a minute.
         recycle_memory: Option<Size> => "48MiB";
+        /// When it is loaded: `"eager"` before it can be needed, so that what is wrong with it is told at once; `"lazy"` when the first
+        /// request needs it, which is refused with 503, and tried again later, where that fails. Left out: `"eager"` in the main file,
+        /// `"lazy"` in a file of `tenants_dir`.
+        load: Option<Load> => "eager";
         /// What becomes of connections of an old version that cannot move to a new one, since the old one does not export `state` and
         /// is not `stateless`: `"keep"` has it serve them to their end, `"close"` closes them with 1012, a thousand in a second.
         on_swap: OnSwap = "keep";

@@ -6,10 +6,13 @@ use super::{
     sections,
 };
 use socklet_core::{Quotas, TenantName};
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 /// The quotas of tenants.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct TenantPlans {
     of_each: Quotas,
     named: BTreeMap<TenantName, Quotas>,
@@ -18,19 +21,27 @@ pub(crate) struct TenantPlans {
 // === impl TenantPlans ===
 
 impl TenantPlans {
+    /// Whether a tenant has a section of its own.
+    pub(super) fn is_named(&self, tenant: &TenantName) -> bool {
+        self.named.contains_key(tenant)
+    }
+
     /// What a tenant may have.
     pub(crate) fn quotas(&self, tenant: &TenantName) -> &Quotas {
         self.named.get(tenant).unwrap_or(&self.of_each)
     }
 }
 
-/// The tenants. A section that no route belongs to is a mistake, unless there are routes that could not be read: it would be a
-/// misspelled name, and the tenant that was meant would have no quota.
-pub(super) fn tenants(top: &Table<'_>, routes: Option<&[RoutePlan]>) -> Option<TenantPlans> {
-    let of_each = sections::Quotas::read(&top.one("quotas"), None)?;
+/// The tenants of the main file. A section that no route belongs to is a mistake, unless there are routes that could not be read: it
+/// would be a misspelled name, and the tenant that was meant would have no quota.
+pub(super) fn tenants(
+    top: &Table<'_>,
+    of_each: &sections::Quotas,
+    routes: Option<&[Arc<RoutePlan>]>,
+) -> Option<TenantPlans> {
     let with_route: Option<BTreeSet<_>> = routes.map(|routes| routes.iter().map(|route| &route.tenant).collect());
     let tenant = |(name, table): (&str, Table<'_>)| {
-        let section = sections::Quotas::read(&table, Some(&of_each));
+        let section = sections::Quotas::read(&table, Some(of_each));
         let name = match name.parse::<TenantName>() {
             Ok(name) => name,
             Err(error) => {
@@ -46,10 +57,10 @@ pub(super) fn tenants(top: &Table<'_>, routes: Option<&[RoutePlan]>) -> Option<T
         Some((name, quotas(&section?)))
     };
     let named: Vec<_> = top.named("tenant").into_iter().map(tenant).collect();
-    Some(TenantPlans { of_each: quotas(&of_each), named: named.into_iter().collect::<Option<_>>()? })
+    Some(TenantPlans { of_each: quotas(of_each), named: named.into_iter().collect::<Option<_>>()? })
 }
 
-fn quotas(section: &sections::Quotas) -> Quotas {
+pub(super) fn quotas(section: &sections::Quotas) -> Quotas {
     Quotas {
         connections: section.max_connections.0.map(|count| count.0),
         messages: section.messages_per_second.0,

@@ -172,7 +172,7 @@ format = "xml"
 compile_memory = "1MiB"
 "#,
         &[
-            "socklet.toml:1: send_timout: unknown key, did you mean send_timeout? (there are send_timeout, workers, listener, route, \
+            "socklet.toml:1: send_timout: unknown key, did you mean send_timeout? (there are send_timeout, workers, tenants_dir, listener, route, \
              plugin, heartbeat, limits, quotas, tenant, drain, ops, admin, usage, log, engine)",
             "socklet.toml:4: listener.bind = \"localhost\": not an address; expected an address such as \"127.0.0.1:8080\", \
              \"[::1]:8080\", \":8080\" or \"unix:/run/socklet.sock\"",
@@ -181,8 +181,8 @@ compile_memory = "1MiB"
             "socklet.toml:9: route.behaviour: unknown key, did you mean behavior? (there are tenant, name, listener, host, path, \
              path_regex, default, headers, authenticators, behavior, instance, hibernate_after, max_deaths, subprotocols, allowed_origins, static, \
              send_timeout, compression, limits, heartbeat)",
-            "socklet.toml:10: route.behavior = \"caht\": unknown plugin caht, did you mean chat? (there are chat, auth)",
-            "socklet.toml:11: route.authenticators = [\"auth\", \"nobody\"]: unknown plugin nobody (there are chat, auth)",
+            "socklet.toml:10: route.behavior = \"caht\": unknown plugin caht, did you mean chat? (there are auth, chat)",
+            "socklet.toml:11: route.authenticators = [\"auth\", \"nobody\"]: unknown plugin nobody (there are auth, chat)",
             "socklet.toml:12: route.listener = \"publik\": unknown listener publik, did you mean public? (there is public)",
             "socklet.toml:13: route.instance = { key = \"{user}\" }: the path does not capture it: unknown capture user \
              (there is room)",

@@ -29,6 +29,15 @@ pub(crate) enum Format {
     Json,
 }
 
+/// When a plugin is loaded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Load {
+    /// Before it can be needed.
+    Eager,
+    /// When it is needed.
+    Lazy,
+}
+
 /// A number of CPU cores: the time that they compute in a second.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Cores(pub(crate) Duration);
@@ -82,6 +91,7 @@ text_kinds! {
 }
 
 choice_kind!(Format: "word", "\"text\" or \"json\"", "text" => Text, "json" => Json);
+choice_kind!(Load: "word", "\"eager\" or \"lazy\"", "eager" => Eager, "lazy" => Lazy);
 choice_kind!(SlowConsumer: "word", "\"close\", \"drop-newest\" or \"drop-oldest\"",
     "close" => Close, "drop-newest" => DropNewest, "drop-oldest" => DropOldest);
 

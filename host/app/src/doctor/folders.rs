@@ -1,7 +1,7 @@
 //! Folders and files: there, private where they must be, writable, with room.
 
 use super::Finding;
-use crate::{Config, config::PluginPlan};
+use crate::{Config, config::TenantFile};
 use rustix::fs::{Access, access, statvfs};
 use std::{
     fs::{self, Metadata},
@@ -24,8 +24,14 @@ pub(super) fn examine(config: &Config) -> Vec<Finding> {
     if let Some(file) = config.file() {
         findings.extend(not_for_all(&format!("configuration {}", file.display()), file));
     }
-    for PluginPlan { name, source, .. } in &config.plugins {
-        findings.extend(not_for_all(&format!("plugin {name}"), source));
+    if let Some(folder) = config.tenants_dir() {
+        findings.extend(not_for_all("tenants_dir", folder));
+    }
+    for TenantFile { name, file, .. } in config.files.values().map(|file| &**file) {
+        findings.extend(not_for_all(&format!("tenant {name}"), Path::new(&**file)));
+    }
+    for plan in config.all_plugins() {
+        findings.extend(not_for_all(&format!("plugin {}", plan.id()), &plan.source));
     }
     findings
 }

@@ -98,6 +98,7 @@ impl Export {
     pub(crate) fn start(plan: &UsagePlan, engine: Plugins, registry: &mut Registry) -> io::Result<Self> {
         let outcomes = Family::default();
         registry.register("usage_exports", "Files of the usage export", outcomes.clone());
+        engine.keep_usage();
         let writer = Arc::new(Mutex::new(Writer::new(plan, engine, outcomes)?));
         let (shared, interval) = (writer.clone(), plan.interval);
         let task = tokio::spawn(async move {

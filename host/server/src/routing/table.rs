@@ -136,6 +136,12 @@ impl<T> RouteEntry<T> {
 
 // === impl RouteTable ===
 
+impl<T> Default for RouteTable<T> {
+    fn default() -> Self {
+        Self { routes: Vec::new(), hosts: HashMap::new(), below: HashMap::new(), every: Paths::default() }
+    }
+}
+
 impl<T> RouteTable<T> {
     /// A table of these routes, in the order of configuration.
     ///

@@ -1,0 +1,88 @@
+//! Listeners as another configuration has them: bound, and not accepting yet.
+
+use super::{
+    Live, Site,
+    report::{Change, Entry, Report},
+};
+use crate::config::{Mistake, Place};
+use socklet_core::{CloseReason, ListenerName};
+use socklet_server::{BindError, Listener, ListenerConfig};
+use std::collections::BTreeMap;
+
+/// What becomes of the listeners.
+#[derive(Debug, Default)]
+pub(super) struct Listening {
+    /// Bound, and to be served: new ones, and those with other settings.
+    pub(super) bound: Vec<Listener>,
+    /// To be stopped.
+    pub(super) gone: Vec<ListenerName>,
+    /// What could not be bound.
+    pub(super) failed: Vec<(Place, BindError)>,
+}
+
+// === impl Listening ===
+
+impl Listening {
+    /// A mistake for each listener that could not be bound.
+    pub(super) fn mistakes(&self) -> impl Iterator<Item = Mistake> {
+        self.failed.iter().map(|(place, error)| Mistake::new(place.clone(), None, error.to_string()))
+    }
+}
+
+// === impl Site ===
+
+impl Site {
+    /// Binds what is new or other, unless an operator has stopped it.
+    pub(super) async fn bind(
+        &self,
+        live: &Live,
+        listeners: impl Iterator<Item = (&ListenerConfig, &Place)> + Clone,
+        report: &mut Report,
+    ) -> Listening {
+        let mut listening = Listening::default();
+        let wanted: BTreeMap<_, _> = listeners.clone().map(|(listener, _)| (&listener.name, listener)).collect();
+        let connections: BTreeMap<_, _> =
+            self.server.listeners().into_iter().map(|status| (status.name, status.connections)).collect();
+        for name in live.listeners.keys().filter(|name| !wanted.contains_key(name)) {
+            let closes = connections.get(name).copied().unwrap_or_default();
+            report.listeners.push(Entry::removed(name, closes));
+            report.closes(CloseReason::ListenerStopped.frame().code().get(), closes);
+            listening.gone.push(name.clone());
+        }
+        let is_other =
+            |listener: &&ListenerConfig| live.listeners.get(&listener.name).is_some_and(|before| before != *listener);
+        // Whatever goes, or listens elsewhere from now on, is not in the way.
+        let others = wanted.values().copied().filter(is_other).map(|listener| listener.name.clone());
+        let going: Vec<_> = listening.gone.iter().cloned().chain(others).collect();
+        for (listener, place) in listeners {
+            match live.listeners.get(&listener.name) {
+                Some(before) if before == listener => continue,
+                Some(before) => {
+                    report.listeners.push(Entry::changed(&listener.name, before.compare(listener), 0));
+                }
+                None => report.listeners.push(Entry::added(&listener.name)),
+            }
+            if live.stopped.contains(&listener.name) {
+                continue;
+            }
+            match self.server.bind(listener.clone(), &going).await {
+                Ok(bound) => listening.bound.push(bound),
+                Err(error) => listening.failed.push((place.clone(), error)),
+            }
+        }
+        debug_assert!(report.listeners.iter().all(|entry| entry.change != Change::Changed || !entry.keys.is_empty()));
+        listening
+    }
+}
+
+/// Tells which keys two listeners have otherwise.
+trait Compare {
+    fn compare(&self, new: &Self) -> crate::config::Keys;
+}
+
+impl Compare for ListenerConfig {
+    fn compare(&self, new: &Self) -> crate::config::Keys {
+        let Self { name: _, bind } = self;
+        if *bind == new.bind { vec![] } else { vec!["bind"] }
+    }
+}
