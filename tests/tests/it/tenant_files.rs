@@ -151,14 +151,14 @@ async fn a_tenant_may_use_what_all_share_and_has_its_own_before_that() {
     let route = "[[route]]\npath = \"/acme\"\nbehavior = \"main\"\nauthenticators = [\"judge\"]\n";
     let server = with(&[("acme", route.to_owned())]).await;
     fs::copy(guest("versioned"), server.folder().join("tenants.d/own.wasm")).unwrap();
-    assert_eq!(server.open("/acme").await.ask("a").await, "main 1");
-    let mut client = server.open("/acme").await;
+    assert_eq!(server.open("/acme?as=ada").await.ask("a").await, "main 1");
+    let mut client = server.open("/acme?as=ada").await;
     assert_eq!(client.ask("a").await, "main 1");
     write(server.folder(), "acme", &format!("{route}{own}"));
     let out = reload(&server, "acme").await;
     assert!(out.contains("acme/acme: behavior") && out.contains("acme/main"), "{out}");
     client.expect_close(1012).await;
-    assert_eq!(server.open("/acme").await.ask("a").await, "own 1", "paths start from the folder of the file");
+    assert_eq!(server.open("/acme?as=ada").await.ask("a").await, "own 1", "paths start from the folder of the file");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -257,8 +257,10 @@ async fn a_plugin_is_loaded_when_it_is_needed_and_tried_again_where_it_does_not_
     let refused = server.at("/wrong").answer().await;
     assert_eq!((refused.status, refused.header("retry-after")), (503, "60"));
     server.until_log("its plugin is of the other kind").await;
-    let out = reload(&server, "acme").await;
-    assert_eq!(out, "reloaded, nothing was changed\n");
+    let (code, _, err) = server.command(&["tenant", "reload", "acme"]).await;
+    assert!(code == 64 && err.contains("acme.toml:6: route.behavior: the plugin acme/judge is of the kind authenticator"), "{err}");
+    write(server.folder(), "acme", &route.replace("behavior = \"judge\"", "static = \".\""));
+    reload(&server, "acme").await;
 
     // One that is loaded is loaded again before it takes over: what does not load is refused.
     fs::write(server.folder().join("tenants.d/echo.wasm"), "not a component").unwrap();
