@@ -2,6 +2,7 @@
 
 use crate::{
     admin::Admin,
+    certificates::Certificates,
     config::RoutePlan,
     control::{Control, ReloadError},
     endpoint::{Endpoint, Socket},
@@ -12,6 +13,7 @@ use socklet_core::{ListenerName, PluginName};
 use socklet_plugin::Plugins;
 use socklet_server::{Bind, Drain, DrainReport, Listener, Server, Workers};
 use std::{future::Future, net::SocketAddr};
+use tokio_util::task::AbortOnDropHandle;
 use tracing::info;
 
 /// A server that is ready to serve: plugins loaded, sockets bound.
@@ -23,6 +25,7 @@ pub struct App {
     /// Kept for as long as there are connections to serve.
     pub(crate) workers: Workers,
     pub(crate) listeners: Vec<(ListenerName, Listener)>,
+    pub(crate) certificates: Certificates,
     pub(crate) routes: Vec<Served>,
     pub(crate) ops: Option<Ops>,
     pub(crate) admin: Option<(Socket, Admin)>,
@@ -39,6 +42,7 @@ pub struct Running {
     _engine: Plugins,
     _workers: Workers,
     listeners: Vec<(ListenerName, Bind)>,
+    _certificates: AbortOnDropHandle<()>,
     ops: Option<Ops>,
     admin: Option<Endpoint>,
     control: Control,
@@ -63,6 +67,11 @@ impl App {
     /// The listeners, with the ports that the system chose for port 0.
     pub fn listeners(&self) -> Vec<(ListenerName, Bind)> {
         self.listeners.iter().map(|(name, listener)| (name.clone(), listener.local())).collect()
+    }
+
+    /// Whether a listener has TLS.
+    pub(crate) fn is_secure(&self, listener: &ListenerName) -> bool {
+        self.listeners.iter().any(|(name, bound)| name == listener && bound.tls().is_some())
     }
 
     /// The operators' address, with the port that the system chose for port 0.
@@ -96,6 +105,7 @@ impl App {
             _engine: self.engine,
             _workers: self.workers,
             listeners,
+            _certificates: self.certificates.watch(),
             ops: self.ops,
             admin,
             control: self.control,

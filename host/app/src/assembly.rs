@@ -3,6 +3,7 @@
 use crate::{
     admin::Admin,
     app::{App, Served},
+    certificates::Certificates,
     config::{Config, EnginePlan, Mistake, Mistakes, PluginPlan, Problems, RoutePlan, TenantPlans},
     control::{Control, Reloads},
     endpoint::Socket,
@@ -87,6 +88,7 @@ impl Config {
         };
         let mut registry = registry(&health);
         let reloads = Reloads::register(&mut registry);
+        let certificates = Certificates::register(&mut registry);
         let metrics = Metrics::register(&mut registry);
         let engine = Plugins::new(engine_config(&self.engine), &mut registry)?;
         let plugins = load(&engine, &self.plugins, &self.routes).await?;
@@ -97,11 +99,13 @@ impl Config {
         let server = Server::new(self.server.clone(), routes, metrics, &workers);
         let mut listeners = Vec::new();
         for listener in self.listeners.iter().cloned() {
-            listeners.push((listener.name.clone(), server.bind(listener).await?));
+            let listener = server.bind(listener).await?;
+            certificates.add(listener.name(), listener.tls());
+            listeners.push((listener.name().clone(), listener));
         }
         let routes = self.routes.iter().map(Served::of).collect();
         let (drain, usage) = (self.drain.clone(), self.usage.clone());
-        let control = Control::new(plugins.into_values(), self, reloads);
+        let control = Control::new(plugins.into_values(), self, reloads, certificates.clone());
         control.register(&mut registry);
         let usage = usage
             .map(|plan| {
@@ -111,10 +115,11 @@ impl Config {
             .transpose()?;
         health.set_registries(registry, tenant_registry(&engine));
         let admin = admin.map(|(socket, token)| (socket, Admin::new(control.clone(), token)));
-        Ok(App { server, engine, workers, listeners, routes, ops, admin, control, usage, health, drain })
+        Ok(App { server, engine, workers, listeners, certificates, routes, ops, admin, control, usage, health, drain })
     }
 
-    /// Loads every plugin and throws it away again: what [`Config::build`] would complain about, without a socket.
+    /// Loads every plugin and throws it away again: what [`Config::build`] would complain about, without a socket. And certificates have to
+    /// be valid now.
     ///
     /// # Errors
     ///
@@ -122,8 +127,11 @@ impl Config {
     pub async fn check(&self) -> Result<(), BuildError> {
         let mut registry = Registry::default();
         let engine = Plugins::new(engine_config(&self.engine), &mut registry)?;
-        load(&engine, &self.plugins, &self.routes).await?;
-        Ok(())
+        let loaded = load(&engine, &self.plugins, &self.routes).await;
+        let problems = Problems::default();
+        loaded.err().iter().flat_map(Mistakes::iter).cloned().for_each(|mistake| problems.add(mistake));
+        self.untimely(|_| None).into_iter().for_each(|mistake| problems.add(mistake));
+        Ok(problems.into_result()?)
     }
 }
 
@@ -286,6 +294,7 @@ mod tests {
         let cache = tempfile::tempdir().unwrap();
         let mut registry = registry(&Health::default());
         Reloads::register(&mut registry);
+        Certificates::register(&mut registry);
         Metrics::register(&mut registry);
         let config = EngineConfig { max_instances: 4, guest_threads: 1, ..EngineConfig::new(cache.path().join("c")) };
         let engine = Plugins::new(config, &mut registry).unwrap();

@@ -2,6 +2,7 @@
 
 use crate::{
     assembly::plugin_config,
+    certificates::Certificates,
     config::{Config, ConfigError, Mistake, PluginPlan, Problems},
 };
 use bytes::Bytes;
@@ -31,6 +32,7 @@ struct Inner {
     /// What is configured now. Held while something changes: one change at a time.
     config: Mutex<Config>,
     reloads: Reloads,
+    certificates: Certificates,
 }
 
 /// The plugins by their names.
@@ -100,9 +102,14 @@ struct Versions(Loaded);
 // === impl Control ===
 
 impl Control {
-    pub(crate) fn new(plugins: impl IntoIterator<Item = Plugin>, config: Config, reloads: Reloads) -> Self {
+    pub(crate) fn new(
+        plugins: impl IntoIterator<Item = Plugin>,
+        config: Config,
+        reloads: Reloads,
+        certificates: Certificates,
+    ) -> Self {
         let plugins = plugins.into_iter().map(|plugin| (plugin.name().clone(), plugin)).collect();
-        Self(Arc::new(Inner { plugins: Arc::new(plugins), config: Mutex::new(config), reloads }))
+        Self(Arc::new(Inner { plugins: Arc::new(plugins), config: Mutex::new(config), reloads, certificates }))
     }
 
     /// Counts the versions of plugins among everything that is measured.
@@ -142,7 +149,8 @@ impl Control {
         Ok(Change::of(plugin, Swapped::To(plugin.roll_back()?)))
     }
 
-    /// Reads the configuration again and swaps the plugins that are others now: all of them, or none.
+    /// Reads the configuration again, swaps the plugins that are others now and takes the certificates that are in the files: all of
+    /// them, or none.
     pub(crate) async fn reload(&self) -> Result<Vec<Change>, ReloadError> {
         let outcome = self.try_reload().await;
         self.0.reloads.count(if outcome.is_ok() { "ok" } else { "failed" });
@@ -152,6 +160,9 @@ impl Control {
                 info!(plugins = changes.len(), swapped, "configuration reloaded");
             }
             Err(error) => {
+                if error.is_of_certificates() {
+                    self.0.certificates.refused();
+                }
                 for problem in error.problems() {
                     warn!(problem = problem.replace('\n', " "), "problem of the configuration");
                 }
@@ -176,6 +187,7 @@ impl Control {
         // The engine itself bounds how many it compiles at a time.
         let loads = join_all(planned().map(load)).await;
         let problems = Problems::default();
+        new.untimely(|listener| self.0.certificates.current(listener)).into_iter().for_each(|bad| problems.add(bad));
         let mut next = Vec::new();
         for ((plan, plugin), loaded) in planned().zip(loads) {
             match loaded {
@@ -186,6 +198,9 @@ impl Control {
         problems.into_result().map_err(ConfigError::from)?;
         // Nothing can fail from here on.
         let changes = next.into_iter().map(|(plugin, version)| Change::of(plugin, version.install())).collect();
+        for listener in &new.listeners {
+            listener.tls.iter().for_each(|tls| self.0.certificates.install(&listener.name, tls.clone()));
+        }
         *config = new;
         Ok(changes)
     }
@@ -225,6 +240,12 @@ fn current(plugin: &Plugin) -> VersionStatus {
 // === impl ReloadError ===
 
 impl ReloadError {
+    /// Whether it is, among others, a certificate, a key, or what belongs to them.
+    fn is_of_certificates(&self) -> bool {
+        let Self::Configuration(ConfigError::Mistakes(mistakes)) = self else { return false };
+        mistakes.iter().any(|mistake| mistake.place().key().starts_with("listener.tls"))
+    }
+
     /// Everything that is wrong, one by one.
     pub fn problems(&self) -> Vec<String> {
         match self {

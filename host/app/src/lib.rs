@@ -14,6 +14,7 @@
 mod admin;
 mod app;
 mod assembly;
+mod certificates;
 mod cli;
 mod config;
 mod control;

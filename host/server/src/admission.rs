@@ -123,7 +123,7 @@ fn check_origin(route: &Route, asked: &Asked<'_>) -> Result<(), Refused> {
         },
         (Some(_), Some(_)) => return refused,
     };
-    if route.config.origins.allows(origin, &asked.authority, false) { Ok(()) } else { refused }
+    if route.config.origins.allows(origin, &asked.authority, asked.origin.tls.is_some()) { Ok(()) } else { refused }
 }
 
 fn take_place(server: &Inner, slot: &Slot, route: &Route) -> Result<Counted, Refused> {

@@ -25,6 +25,7 @@ mod routing;
 mod server;
 #[cfg(test)]
 mod tests;
+mod tls;
 mod workers;
 
 pub use compression::{Compression, Level, WindowBits};
@@ -38,4 +39,8 @@ pub use registry::RouteConnections;
 pub use route::{Route, Routes};
 pub use routing::{HeaderCondition, HostPattern, InvalidHeader, InvalidHost, InvalidPath, PathPattern, RouteConflict};
 pub use server::Server;
+pub use tls::{
+    CertificateFiles, ClientAuth, Stamps, Tls, TlsAcceptor, TlsCertificate, TlsPart, TlsProblem, TlsSettings,
+    TlsVersion,
+};
 pub use workers::Workers;

@@ -1,6 +1,9 @@
 //! Listening sockets: TCP on IPv4 and IPv6, and UNIX sockets.
 
-use crate::workers::Worker;
+use crate::{
+    tls::{Secured, Tls, TlsAcceptor},
+    workers::Worker,
+};
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 use socklet_core::ListenerName;
 use std::{
@@ -39,6 +42,8 @@ pub struct ListenerConfig {
     pub name: ListenerName,
     /// Where it listens.
     pub bind: Bind,
+    /// TLS on it; none: it is plain.
+    pub tls: Option<Tls>,
 }
 
 /// A listener cannot be bound.
@@ -56,6 +61,7 @@ pub struct Listener {
     name: ListenerName,
     local: Bind,
     socket: Listening,
+    tls: Option<TlsAcceptor>,
     worker: Arc<Worker>,
 }
 
@@ -91,6 +97,8 @@ pub(crate) struct Origin {
     pub(crate) local: String,
     /// None on a UNIX socket.
     pub(crate) client: Option<SocketAddr>,
+    /// None on a plain listener, and before the handshake.
+    pub(crate) tls: Option<Secured>,
 }
 
 // === impl Bind ===
@@ -129,14 +137,16 @@ impl Listener {
     ///
     /// When the address is in use or not ours. A UNIX socket that nobody listens on any more is replaced.
     pub(crate) fn bind(config: ListenerConfig, worker: &Arc<Worker>) -> Result<Self, BindError> {
-        let ListenerConfig { name, bind } = config;
+        let ListenerConfig { name, bind, tls } = config;
         let _entered = worker.runtime().enter();
         let bound = match &bind {
             Bind::Tcp(address) => bind_tcp(*address),
             Bind::Unix(path) => bind_unix(path),
         };
         match bound {
-            Ok((local, socket)) => Ok(Self { name, local, socket, worker: worker.clone() }),
+            Ok((local, socket)) => {
+                Ok(Self { name, local, socket, tls: tls.map(TlsAcceptor::new), worker: worker.clone() })
+            }
             Err(source) => Err(BindError { name, bind, source }),
         }
     }
@@ -156,6 +166,11 @@ impl Listener {
         self.local.clone()
     }
 
+    /// Its TLS, which can be changed while it listens; none: it is plain.
+    pub fn tls(&self) -> Option<&TlsAcceptor> {
+        self.tls.as_ref()
+    }
+
     /// Waits for a connection. Cancel-safe.
     pub(crate) async fn accept(&self) -> io::Result<(Accepted, Origin)> {
         let listener = self.name.clone();
@@ -164,11 +179,12 @@ impl Listener {
                 let (stream, client) = socket.accept().await?;
                 stream.set_nodelay(true)?;
                 let local = stream.local_addr()?.to_string();
-                Ok((Accepted::Tcp(stream), Origin { listener, local, client: Some(client) }))
+                Ok((Accepted::Tcp(stream), Origin { listener, local, client: Some(client), tls: None }))
             }
             Listening::Unix(socket) => {
                 let (stream, _) = socket.listener.accept().await?;
-                Ok((Accepted::Unix(stream), Origin { listener, local: self.local.to_string(), client: None }))
+                let local = self.local.to_string();
+                Ok((Accepted::Unix(stream), Origin { listener, local, client: None, tls: None }))
             }
         }
     }
@@ -230,7 +246,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("s");
         drop(std::os::unix::net::UnixListener::bind(&path).unwrap());
-        let config = || ListenerConfig { name: "a".parse().unwrap(), bind: Bind::Unix(path.clone()) };
+        let config = || ListenerConfig { name: "a".parse().unwrap(), bind: Bind::Unix(path.clone()), tls: None };
         let threads = Threads::here();
         let live = Listener::bind(config(), threads.for_listener()).unwrap();
         assert!(Listener::bind(config(), threads.for_listener()).is_err());

@@ -25,6 +25,7 @@ pub struct Series {
     closed: Family<ClosedLabels, Counter>,
     handshakes: Family<OutcomeLabels, Counter>,
     handshake_duration: Histogram,
+    tls_handshakes: Family<OutcomeLabels, Counter>,
     received: ByOpcode,
     sent: ByOpcode,
     pub(crate) received_bytes: Counter,
@@ -106,6 +107,7 @@ impl Metrics {
             opened: Counter::default(),
             closed: Family::default(),
             handshakes: Family::default(),
+            tls_handshakes: Family::default(),
             handshake_duration: Histogram::new(exponential_buckets(0.0005, 2.0, 16)),
             received: ByOpcode::register(registry, "messages_received", "Messages that arrived"),
             sent: ByOpcode::register(registry, "messages_sent", "Messages that were queued for clients"),
@@ -133,6 +135,7 @@ impl Metrics {
             Unit::Seconds,
             m.handshake_duration.clone(),
         );
+        registry.register("tls_handshakes", "TLS handshakes by outcome", m.tls_handshakes.clone());
         registry.register("received_bytes", "Bytes of messages that arrived", m.received_bytes.clone());
         registry.register("sent_bytes", "Bytes written to clients, frame headers included", m.sent_bytes.clone());
         registry.register("send_queue_bytes", "Bytes queued and not yet written", m.queue_bytes.clone());
@@ -175,6 +178,10 @@ impl Series {
     pub(crate) fn handshake(&self, outcome: &'static str, duration: Duration) {
         self.handshakes.get_or_create(&OutcomeLabels { outcome }).inc();
         self.handshake_duration.observe(duration.as_secs_f64());
+    }
+
+    pub(crate) fn tls_handshake(&self, outcome: &'static str) {
+        self.tls_handshakes.get_or_create(&OutcomeLabels { outcome }).inc();
     }
 
     pub(crate) fn message_received(&self, opcode: Opcode, bytes: usize) {

@@ -29,4 +29,5 @@ mod reload;
 mod routes;
 mod sandbox;
 mod smoke;
+mod tls;
 mod usage;

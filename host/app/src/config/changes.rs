@@ -1,7 +1,7 @@
 //! What differs between two configurations and only a restart can change: everything but what the plugins are.
 
 use super::{Config, RoutePlan};
-use socklet_server::ServerConfig;
+use socklet_server::{ListenerConfig, ServerConfig};
 
 /// The most that is said of one kind of thing.
 const SHOWN: usize = 20;
@@ -10,8 +10,22 @@ impl Config {
     /// What another configuration has that a running server of this one cannot take over, for people.
     pub(crate) fn needs_restart(&self, new: &Self) -> Vec<String> {
         // Every part is named, so that one that is new is not forgotten here.
-        let Self { server, listeners, tenants, routes, plugins, engine, drain, ops, admin, usage, log, origin: _ } =
-            self;
+        // Where a certificate is written does not matter, and what is in its files may change.
+        let Self {
+            server,
+            listeners,
+            certificates: _,
+            tenants,
+            routes,
+            plugins,
+            engine,
+            drain,
+            ops,
+            admin,
+            usage,
+            log,
+            origin: _,
+        } = self;
         let mut changes = Vec::new();
         // The rest of it is a section of its own; what is masked belongs to the log.
         let limits = ServerConfig { workers: new.server.workers, mask: new.server.mask.clone(), ..server.clone() };
@@ -30,7 +44,10 @@ impl Config {
                 changes.push(format!("{name} was changed"));
             }
         }
-        let same = |one: &_, other: &_| one == other;
+        // A listener stays, whatever its TLS is like; it has some, or it has none.
+        let same = |one: &ListenerConfig, other: &ListenerConfig| {
+            one.bind == other.bind && one.tls.is_some() == other.tls.is_some()
+        };
         compare(&mut changes, "listener", listeners, &new.listeners, |listener| listener.name.to_string(), same);
         compare(&mut changes, "route", routes, &new.routes, RoutePlan::full_name, RoutePlan::is_same);
         compare(&mut changes, "plugin", plugins, &new.plugins, |plugin| plugin.name.to_string(), |_, _| true);

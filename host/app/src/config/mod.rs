@@ -17,6 +17,7 @@ mod sections;
 mod tenants;
 #[cfg(test)]
 mod tests;
+mod tls;
 mod units;
 mod value;
 mod words;
@@ -34,13 +35,15 @@ use crate::usage::UsagePlan;
 use environment::Environment;
 use origin::Origin;
 use reader::{Reader, Table};
-use socklet_server::{Bind, Drain, ListenerConfig, Mask, ServerConfig};
+use socklet_core::ListenerName;
+use socklet_server::{Bind, Drain, ListenerConfig, Mask, ServerConfig, Tls, TlsPart};
 use std::{
+    collections::BTreeMap,
     ffi::OsString,
     net::SocketAddr,
     ops::RangeInclusive,
     path::{Path, PathBuf},
-    time::Duration,
+    time::{Duration, SystemTime},
 };
 use toml_edit::Document;
 
@@ -49,6 +52,8 @@ use toml_edit::Document;
 pub struct Config {
     pub(crate) server: ServerConfig,
     pub(crate) listeners: Vec<ListenerConfig>,
+    /// Where the certificates of listeners are written.
+    pub(crate) certificates: BTreeMap<ListenerName, Vec<Place>>,
     pub(crate) routes: Vec<RoutePlan>,
     pub(crate) tenants: TenantPlans,
     pub(crate) plugins: Vec<PluginPlan>,
@@ -140,6 +145,28 @@ impl Config {
         self.origin.file()
     }
 
+    /// What is not as it should be, and does no harm to connections.
+    pub(crate) fn warnings(&self) -> impl Iterator<Item = &str> {
+        self.listeners.iter().filter_map(|listener| listener.tls.as_ref()).flat_map(Tls::warnings).map(String::as_str)
+    }
+
+    /// The certificates that are not valid now, but for those that a listener shows already.
+    pub(crate) fn untimely(&self, shown: impl Fn(&ListenerName) -> Option<Tls>) -> Vec<Mistake> {
+        let now = SystemTime::now();
+        let mut mistakes = Vec::new();
+        for listener in &self.listeners {
+            let problems = listener.tls.iter().flat_map(|tls| tls.untimely(now, shown(&listener.name).as_ref()));
+            mistakes.extend(problems.map(|problem| {
+                let place = match problem.part {
+                    TlsPart::Cert(index) => self.certificates[&listener.name][index].clone(),
+                    other => unreachable!("only a certificate has its time, and not {other:?}"),
+                };
+                Mistake::new(place, None, problem.to_string())
+            }));
+        }
+        mistakes
+    }
+
     fn read(text: &str, origin: Origin) -> Result<Self, Mistakes> {
         let file = origin.path.display().to_string();
         let document = document(text, &file)?;
@@ -171,7 +198,7 @@ impl Config {
         let admin_table = top.one("admin");
         let admin = admin::admin(&admin_table, folder);
         let engine = plugins::engine(&top.one("engine"), folder);
-        let listeners = listeners(top);
+        let (listeners, certificates) = listeners(top, folder);
         let plugins = plugins::plugins(top, folder);
 
         if node.as_ref().is_some_and(|node| node.max_header_bytes.0 < MIN_HEADER_BYTES) {
@@ -216,6 +243,7 @@ impl Config {
                 mask: Mask { headers: lower(&log.mask_headers), query: lower(&log.mask_query) },
             },
             listeners,
+            certificates,
             routes: routes?,
             tenants: tenants?,
             plugins: plugins?,
@@ -249,12 +277,12 @@ fn usage(table: &Table<'_>, folder: &Path) -> Option<UsagePlan> {
 }
 
 /// The listeners, or the one that there is without any.
-fn listeners(top: &Table<'_>) -> Vec<ListenerConfig> {
+fn listeners(top: &Table<'_>, folder: &Path) -> (Vec<ListenerConfig>, BTreeMap<ListenerName, Vec<Place>>) {
     let mut tables = top.many("listener");
     if !top.has("listener") {
         tables.push(top.absent("listener"));
     }
-    let mut listeners: Vec<ListenerConfig> = Vec::new();
+    let (mut listeners, mut certificates) = (Vec::<ListenerConfig>::new(), BTreeMap::new());
     for table in tables {
         let Some(sections::Listener { name, bind }) = sections::Listener::read(&table, None) else { continue };
         if listeners.iter().any(|other| other.name == name) {
@@ -265,9 +293,13 @@ fn listeners(top: &Table<'_>) -> Vec<ListenerConfig> {
         if let Some(other) = listeners.iter().find(taken) {
             table.wrong("bind", format!("the listener {} has this address already", other.name));
         }
-        listeners.push(ListenerConfig { name, bind });
+        let tls = tls::tls(&table, folder).map(|(tls, places)| {
+            certificates.insert(name.clone(), places);
+            tls
+        });
+        listeners.push(ListenerConfig { name, bind, tls });
     }
-    listeners
+    (listeners, certificates)
 }
 
 /// The variables of the process that a configuration looks at.

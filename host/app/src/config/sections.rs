@@ -3,11 +3,11 @@
 use super::{
     schema::{Section, Shape, section},
     value::{Count, Limit, Pairs, Settings, Size},
-    words::{Cores, Digest, Filter, Format, Instance, OriginList, Source},
+    words::{ClientCertificates, Cores, Digest, Filter, Format, Instance, OriginList, Source},
 };
 use socklet_core::{ListenerName, PluginName, Rate, RouteName, TenantName};
 use socklet_plugin::OnSwap;
-use socklet_server::{Bind, Level, SlowConsumer, WindowBits};
+use socklet_server::{Bind, Level, SlowConsumer, TlsVersion, WindowBits};
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 /// Every section, in the order of the documentation.
@@ -19,11 +19,25 @@ pub(crate) const SECTIONS: &[Section] = &[
         doc: Listener::DOC,
         keys: &[Listener::KEYS],
         later: &[
-            ("tls", "TLS (let a proxy in front of the server do it)"),
             ("proxy_protocol", "the PROXY protocol"),
             ("trusted_proxies", "trusted proxies"),
             ("real_ip_header", "client addresses from a header"),
         ],
+    },
+    Section {
+        name: "listener.tls",
+        shape: Shape::Inner,
+        doc: ListenerTls::DOC,
+        keys: &[Certificate::KEYS, ListenerTls::KEYS],
+        later: &[],
+    },
+    Section {
+        name: "listener.tls.certificates",
+        shape: Shape::Many,
+        doc: " More certificates of the listener. A client is shown the one that has the name of the host that it asks for, and the first one \
+              when there is none.",
+        keys: &[Certificate::KEYS],
+        later: &[],
     },
     Section { name: "route", shape: Shape::Many, doc: Route::DOC, keys: &[Route::KEYS], later: &[] },
     Section {
@@ -108,6 +122,31 @@ section! {
         name: ListenerName = "default";
         /// An address and port, `:PORT` for every address of the machine, or `unix:` and a path.
         bind: Bind = "127.0.0.1:8080";
+    }
+}
+
+section! {
+    /// A certificate, in files that are read again when they change.
+    Certificate {
+        /// The certificate in PEM, and behind it those that it was signed by, up to one that clients know.
+        cert: Option<PathBuf> => "tls/example.com.pem";
+        /// Its private key in PEM.
+        key: Option<PathBuf> => "tls/example.com.key";
+        /// A file with the password of the key, where it is encrypted (`BEGIN ENCRYPTED PRIVATE KEY`).
+        key_password_file: Option<PathBuf> => "tls/example.com.password";
+    }
+}
+
+section! {
+    /// TLS on the listener. Left out, it is plain. There must be a `cert` with its `key`, here or in `certificates`.
+    ListenerTls {
+        /// Whether clients show a certificate: `"none"` they are not asked, `"optional"` they are asked, `"required"` without one they are
+        /// not served.
+        client_auth: ClientCertificates = "none";
+        /// The certificates in PEM of those who may have signed the certificates of clients.
+        client_ca: Option<PathBuf> => "tls/clients.pem";
+        /// The oldest version of TLS that is spoken: `"1.2"` or `"1.3"`.
+        min_version: TlsVersion = "1.2";
     }
 }
 

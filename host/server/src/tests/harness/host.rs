@@ -154,7 +154,8 @@ impl Host {
         S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
         let client = Some(address.parse().unwrap());
-        let origin = Origin { listener: "public".parse().unwrap(), local: "192.0.2.1:80".to_owned(), client };
+        let origin =
+            Origin { listener: "public".parse().unwrap(), local: "192.0.2.1:80".to_owned(), client, tls: None };
         let permit = Arc::new(Semaphore::new(1)).try_acquire_owned().unwrap();
         let slot = self.server.inner.slot(&origin, permit);
         self.server.inner.clone().start_stream(Stream(stream), origin, slot);
@@ -172,7 +173,7 @@ impl Host {
 
     /// Binds and serves a listener; where it listens.
     pub(crate) async fn listen(&self, bind: &str) -> Bind {
-        let config = ListenerConfig { name: "public".parse().unwrap(), bind: bind.parse().unwrap() };
+        let config = ListenerConfig { name: "public".parse().unwrap(), bind: bind.parse().unwrap(), tls: None };
         let listener = self.server.bind(config).await.unwrap();
         let local = listener.local();
         self.server.serve(listener);
