@@ -118,8 +118,7 @@ impl Config {
         Ok(App { server, engine, workers, listeners, certificates, routes, ops, admin, control, usage, health, drain })
     }
 
-    /// Loads every plugin and throws it away again: what [`Config::build`] would complain about, without a socket. And certificates have to
-    /// be valid now.
+    /// Loads every plugin and throws it away again: what [`Config::build`] would complain about, without a socket.
     ///
     /// # Errors
     ///
@@ -127,9 +126,22 @@ impl Config {
     pub async fn check(&self) -> Result<(), BuildError> {
         let mut registry = Registry::default();
         let engine = Plugins::new(engine_config(&self.engine), &mut registry)?;
-        let loaded = load(&engine, &self.plugins, &self.routes).await;
+        load(&engine, &self.plugins, &self.routes).await?;
+        Ok(())
+    }
+
+    /// As [`Config::check`], and certificates have to be valid now.
+    ///
+    /// # Errors
+    ///
+    /// See [`BuildError`].
+    pub(crate) async fn check_with_certificates(&self) -> Result<(), BuildError> {
         let problems = Problems::default();
-        loaded.err().iter().flat_map(Mistakes::iter).cloned().for_each(|mistake| problems.add(mistake));
+        match self.check().await {
+            Ok(()) => {}
+            Err(BuildError::Mistakes(mistakes)) => mistakes.iter().for_each(|mistake| problems.add(mistake.clone())),
+            Err(error) => return Err(error),
+        }
         self.untimely(|_| None).into_iter().for_each(|mistake| problems.add(mistake));
         Ok(problems.into_result()?)
     }

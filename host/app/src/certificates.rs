@@ -22,10 +22,7 @@ use tracing::{error, info, warn};
 /// its key are two files, and whoever replaces them needs a moment.
 const LOOK: Duration = Duration::from_secs(5);
 
-/// A certificate that expires within this time, in seconds, or within the last third of its life, is told of.
-const SOON: u64 = 14 * 24 * 3600;
-
-/// How often it is told of.
+/// How often the end of a certificate is told of.
 const AGAIN: Duration = Duration::from_secs(24 * 3600);
 
 /// The certificates of all listeners. Clones share them.
@@ -177,9 +174,7 @@ impl Watch {
 
     fn tell_of_its_end(&mut self, listener: &ListenerName, certificate: &TlsCertificate) {
         let now = SystemTime::now();
-        let left = certificate.seconds_left(now);
-        let life = certificate.not_after().saturating_sub(certificate.not_before());
-        if left >= SOON.min(life / 3) {
+        if !certificate.is_about_to_expire(now) && certificate.problem(now).is_none() {
             return;
         }
         let key = (listener.clone(), certificate.name.clone(), certificate.not_after());
@@ -190,7 +185,10 @@ impl Watch {
         let (name, path) = (&certificate.name, certificate.path.display());
         match certificate.problem(now) {
             Some(problem) => error!(%listener, name, %path, problem, "certificate is not valid"),
-            None => warn!(%listener, name, %path, days = left / (24 * 3600), "certificate expires soon"),
+            None => {
+                let days = certificate.seconds_left(now) / (24 * 3600);
+                warn!(%listener, name, %path, days, "certificate expires soon");
+            }
         }
     }
 }

@@ -10,7 +10,7 @@ pub(super) async fn check(path: PathBuf, as_json: bool) -> Result<(), Failure> {
     let outcome = match Config::load(&path) {
         Ok(config) => {
             let config = compile::by_child(config)?;
-            match config.check().await {
+            match config.check_with_certificates().await {
                 Ok(()) => Ok(config),
                 Err(BuildError::Mistakes(mistakes)) => Err(mistakes),
                 Err(error) => return Err(error.into()),

@@ -20,6 +20,9 @@ use std::{fmt, path::PathBuf, sync::Arc, time::SystemTime};
 /// The only protocol inside (RFC 7301). A client that offers others alone is told so by its alert.
 const ALPN: &[u8] = b"http/1.1";
 
+/// With so many seconds left a certificate is about to expire.
+const SOON: u64 = 14 * 24 * 3600;
+
 /// The TLS of a listener: settings, and what its files had in them. Clones share it.
 #[derive(Clone)]
 pub struct Tls(Arc<Material>);
@@ -205,14 +208,15 @@ impl TlsCertificate {
         self.validity.to
     }
 
-    /// Since when it is valid, in Unix seconds.
-    pub fn not_before(&self) -> u64 {
-        self.validity.from
-    }
-
     /// Why it is not valid at a time, if it is not.
     pub fn problem(&self, now: SystemTime) -> Option<String> {
         self.validity.problem(now)
+    }
+
+    /// Whether it expires within 14 days, or is in the last third of a short life.
+    pub fn is_about_to_expire(&self, now: SystemTime) -> bool {
+        let Validity { from, to } = self.validity;
+        self.seconds_left(now) < SOON.min(to.saturating_sub(from) / 3)
     }
 
     /// How many seconds it is still valid.
