@@ -186,7 +186,7 @@ impl Shared {
         loop {
             let mut state = self.state();
             let session = &mut state.session;
-            if session.give(buf) || buf.filled().len() > before || session.has_ended() {
+            if session.give(buf) || buf.filled().len() > before || buf.remaining() == 0 || session.has_ended() {
                 return Poll::Ready(Ok(()));
             }
             let read = session.read(&self.io, buf);
