@@ -7,11 +7,14 @@ use std::{
     collections::BTreeSet,
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicU64, Ordering::Relaxed},
+        atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed},
     },
     time::{Duration, Instant, SystemTime},
 };
-use tokio::sync::{Notify, broadcast};
+use tokio::sync::{
+    Notify,
+    broadcast::{self, error::RecvError},
+};
 
 /// Events that are kept for a reader who is behind. One who is further behind is told how many it has missed.
 const KEPT: usize = 1024;
@@ -25,6 +28,8 @@ pub(crate) struct Events(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     readers: broadcast::Sender<Arc<Event>>,
+    /// How many read along: looked at for everything that happens, and without a lock.
+    listening: AtomicUsize,
     last: AtomicU64,
     kinds: [Pace; Kind::ALL.len()],
     versions: Versions,
@@ -43,6 +48,13 @@ pub(crate) struct Event {
     pub(crate) plugin: Option<PluginName>,
     /// What else there is to say.
     pub(crate) data: Map<String, Json>,
+}
+
+/// Somebody who reads along.
+#[derive(Debug)]
+pub(crate) struct Reading {
+    receiver: broadcast::Receiver<Arc<Event>>,
+    inner: Arc<Inner>,
 }
 
 macro_rules! kinds {
@@ -105,6 +117,7 @@ impl Default for Events {
         });
         let inner = Inner {
             readers: broadcast::Sender::new(KEPT),
+            listening: AtomicUsize::new(0),
             last: AtomicU64::new(0),
             kinds,
             versions: Versions::default(),
@@ -115,8 +128,10 @@ impl Default for Events {
 
 impl Events {
     /// Reads along from now on.
-    pub(crate) fn read(&self) -> broadcast::Receiver<Arc<Event>> {
-        self.0.readers.subscribe()
+    pub(crate) fn read(&self) -> Reading {
+        let receiver = self.0.readers.subscribe();
+        self.0.listening.fetch_add(1, Relaxed);
+        Reading { receiver, inner: self.0.clone() }
     }
 
     /// Tells of something that concerns the node.
@@ -146,9 +161,9 @@ impl Events {
         plugin: Option<&PluginName>,
         data: impl FnOnce() -> Map<String, Json>,
     ) {
-        let Inner { readers, last, kinds, .. } = &*self.0;
+        let Inner { readers, listening, last, kinds, .. } = &*self.0;
         // Most of the time nobody reads, and this is all.
-        if readers.receiver_count() == 0 {
+        if listening.load(Relaxed) == 0 {
             return;
         }
         let pace = &kinds[kind as usize];
@@ -221,6 +236,25 @@ fn object(data: Json) -> Map<String, Json> {
     }
 }
 
+// === impl Reading ===
+
+impl Reading {
+    /// The next event. Cancel-safe.
+    ///
+    /// # Errors
+    ///
+    /// How many were missed, when this reader was too far behind.
+    pub(crate) async fn next(&mut self) -> Result<Arc<Event>, RecvError> {
+        self.receiver.recv().await
+    }
+}
+
+impl Drop for Reading {
+    fn drop(&mut self) {
+        self.inner.listening.fetch_sub(1, Relaxed);
+    }
+}
+
 // === impl Versions ===
 
 impl Versions {
@@ -233,7 +267,7 @@ impl Versions {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use tokio::sync::broadcast::error::{RecvError, TryRecvError};
+    use tokio::sync::broadcast::error::TryRecvError;
 
     fn hit(events: &Events) {
         events.tell(News::LimitHit { limit: "max_connections", tenant: None, route: None });
@@ -244,15 +278,15 @@ mod tests {
         let events = Events::default();
         hit(&events);
         let mut reader = events.read();
-        assert!(matches!(reader.try_recv(), Err(TryRecvError::Empty)), "nobody had listened");
+        assert!(matches!(reader.receiver.try_recv(), Err(TryRecvError::Empty)), "nobody had listened");
         events.tell_node(Kind::ConfigReloaded, json!({ "plugins": 2 }));
-        let event = reader.recv().await.unwrap();
+        let event = reader.next().await.unwrap();
         assert_eq!((event.number, event.kind, &event.data["plugins"]), (1, Kind::ConfigReloaded, &json!(2)));
         for kind in Kind::ALL.iter().cycle().take(KEPT + 3) {
             events.tell_node(*kind, json!({}));
         }
-        assert!(matches!(reader.recv().await, Err(RecvError::Lagged(3))));
-        assert_eq!(reader.recv().await.unwrap().number, 5);
+        assert!(matches!(reader.next().await, Err(RecvError::Lagged(3))));
+        assert_eq!(reader.next().await.unwrap().number, 5);
     }
 
     #[tokio::test]
@@ -261,7 +295,7 @@ mod tests {
         let mut reader = events.read();
         (0..PER_SECOND + 50).for_each(|_| hit(&events));
         let mut told = 0;
-        while reader.try_recv().is_ok() {
+        while reader.receiver.try_recv().is_ok() {
             told += 1;
         }
         let skipped = events.0.kinds[Kind::LimitHit as usize].skipped.load(Relaxed);

@@ -22,7 +22,9 @@ use tracing::{info, warn};
 #[derive(Debug)]
 pub(crate) struct Uploads {
     folder: PathBuf,
-    /// Held while files are written: one change at a time. Never across an await.
+    /// Held while files are written: one change at a time.
+    writing: Mutex<()>,
+    /// Held for a look into the map, never while something is written, and never across an await.
     records: Mutex<BTreeMap<PluginName, Record>>,
 }
 
@@ -79,11 +81,9 @@ impl Uploads {
             fs::DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(failed)?;
             private(folder).map_err(failed)?;
         }
-        let uploads = Self { folder: folder.to_owned(), records: Mutex::default() };
-        let mut records = uploads.records();
-        *records = uploads.read()?;
-        uploads.collect(&records);
-        drop(records);
+        let uploads = Self { folder: folder.to_owned(), writing: Mutex::default(), records: Mutex::default() };
+        *uploads.records() = uploads.read()?;
+        uploads.collect();
         Ok(uploads)
     }
 
@@ -107,7 +107,7 @@ impl Uploads {
     /// Keeps a component. Nothing refers to it yet.
     pub(crate) fn keep(&self, digest: &str, component: &[u8]) -> Result<Upload, StoreError> {
         let path = self.blob(digest);
-        let _one_at_a_time = self.records();
+        let _one_at_a_time = self.writing();
         if path.metadata().is_ok_and(|metadata| metadata.len() == component.len() as u64) {
             return Ok(Upload { path, digest: digest.to_owned() });
         }
@@ -118,48 +118,44 @@ impl Uploads {
     /// Records what a plugin is from now on: a component that was kept, or what the configuration says. When it fails, everything is
     /// as it was.
     pub(crate) fn set(&self, plugin: &PluginName, current: Option<&str>, by: &str) -> Result<(), StoreError> {
-        let mut records = self.records();
-        let before = records.get(plugin).and_then(|record| record.current.clone());
-        if records.get(plugin).is_none() && current.is_none() {
+        let _one_at_a_time = self.writing();
+        let last = self.record(plugin);
+        if last.is_none() && current.is_none() {
             return Ok(());
         }
         let current = current.map(str::to_owned);
-        // The same again changes nothing of what a rollback brings back.
-        let before =
-            if before == current { records.get(plugin).and_then(|record| record.before.clone()) } else { before };
-        let record = Record { current, before, at: rfc3339(SystemTime::now()), by: by.to_owned() };
-        self.write(&mut records, plugin, record)
+        let before = match last {
+            // The same again changes nothing of what a rollback brings back.
+            Some(last) if last.current == current => last.before,
+            last => last.and_then(|last| last.current),
+        };
+        self.write(plugin, Record { current, before, at: rfc3339(SystemTime::now()), by: by.to_owned() })
     }
 
     /// A plugin has gone back to an earlier version, which has this digest: so that a restart does not bring the other one back.
     pub(crate) fn went_back(&self, plugin: &PluginName, digest: &str, by: &str) -> Result<(), StoreError> {
-        let mut records = self.records();
-        let Some(Record { current, before, .. }) = records.get(plugin).cloned() else { return Ok(()) };
+        let _one_at_a_time = self.writing();
+        let Some(Record { current, before, .. }) = self.record(plugin) else { return Ok(()) };
         if current.as_deref() == Some(digest) {
             return Ok(());
         }
         let sent = before.filter(|before| before == digest);
-        let record = Record { current: sent, before: current, at: rfc3339(SystemTime::now()), by: by.to_owned() };
-        self.write(&mut records, plugin, record)
+        self.write(plugin, Record { current: sent, before: current, at: rfc3339(SystemTime::now()), by: by.to_owned() })
     }
 
     /// Removes components that nothing refers to: one that was kept and then refused, for example.
     pub(crate) fn tidy(&self) {
-        self.collect(&self.records());
+        let _one_at_a_time = self.writing();
+        self.collect();
     }
 
-    fn write(
-        &self,
-        records: &mut BTreeMap<PluginName, Record>,
-        plugin: &PluginName,
-        record: Record,
-    ) -> Result<(), StoreError> {
+    fn write(&self, plugin: &PluginName, record: Record) -> Result<(), StoreError> {
         let path = self.folder.join(PLUGINS).join(format!("{plugin}.json"));
         let text = serde_json::to_vec(&record)
             .map_err(|error| StoreError { path: path.clone(), source: io::Error::other(error) })?;
         put(&path, &text)?;
-        records.insert(plugin.clone(), record);
-        self.collect(records);
+        self.records().insert(plugin.clone(), record);
+        self.collect();
         Ok(())
     }
 
@@ -185,8 +181,9 @@ impl Uploads {
     }
 
     /// Removes what nothing refers to, and what is unfinished.
-    fn collect(&self, records: &BTreeMap<PluginName, Record>) {
-        let used: BTreeSet<PathBuf> = records
+    fn collect(&self) {
+        let used: BTreeSet<PathBuf> = self
+            .records()
             .values()
             .flat_map(|record| [&record.current, &record.before])
             .flatten()
@@ -210,6 +207,10 @@ impl Uploads {
 
     fn blob(&self, digest: &str) -> PathBuf {
         self.folder.join(BLOBS).join(format!("{}.wasm", digest.replace(':', "-")))
+    }
+
+    fn writing(&self) -> MutexGuard<'_, ()> {
+        self.writing.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn records(&self) -> MutexGuard<'_, BTreeMap<PluginName, Record>> {

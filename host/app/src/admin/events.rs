@@ -9,7 +9,7 @@ use super::{
 use crate::{
     access::Identity,
     endpoint::Lasting,
-    events::{Event, Kind},
+    events::{Event, Kind, Reading},
     rfc3339::rfc3339,
 };
 use bytes::Bytes;
@@ -22,10 +22,7 @@ use serde::Deserialize;
 use serde_json::json;
 use socklet_core::TenantName;
 use std::{convert::Infallible, fmt::Write, sync::Arc, time::Duration};
-use tokio::sync::{
-    OwnedSemaphorePermit,
-    broadcast::{Receiver, error::RecvError},
-};
+use tokio::sync::{OwnedSemaphorePermit, broadcast::error::RecvError};
 
 /// Which events are asked for.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -49,7 +46,7 @@ const QUIET: Duration = Duration::from_secs(15);
 struct Reader {
     state: Arc<State>,
     who: Arc<Identity>,
-    events: Receiver<Arc<Event>>,
+    events: Reading,
     kinds: Option<Vec<String>>,
     tenant: Option<TenantName>,
     _place: OwnedSemaphorePermit,
@@ -105,7 +102,7 @@ impl Reader {
     /// What to tell next. None: the token is not accepted any more.
     async fn next(&mut self) -> Option<Bytes> {
         loop {
-            let event = tokio::time::timeout(QUIET, self.events.recv()).await;
+            let event = tokio::time::timeout(QUIET, self.events.next()).await;
             if !self.state.access.still_has(&self.who) {
                 return None;
             }

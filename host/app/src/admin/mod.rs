@@ -31,7 +31,7 @@ use crate::{
 use audit::Audit;
 use body::Body;
 use call::{Call, Reply};
-use failures::Failures;
+use failures::{Client, Failures};
 use http::{HeaderValue, Method, Request, Response, header, request::Parts};
 use hyper::body::Incoming;
 use plugins::Owners;
@@ -132,7 +132,7 @@ impl Admin {
 
     /// Lets a request in, or not.
     fn admit(&self, peer: Peer, head: &Parts) -> Result<Arc<Identity>, Problem> {
-        if let Some(left) = self.0.failures.blocked(peer) {
+        if let Some(left) = self.0.failures.blocked(&peer.into()) {
             return Err(Problem::TooManyFailures(left.as_secs() + 1));
         }
         let shown = head.headers.get(header::AUTHORIZATION).map(HeaderValue::as_bytes);
@@ -168,26 +168,33 @@ impl Admin {
         });
         let may = !changes || who.role == Role::Write;
         let mut call = Call { state: self.0.clone(), who, head, body, captured, audit };
-        let outcome = if may { (operation.run)(&mut call).await } else { Err(Problem::ReadOnly) };
+        let outcome = match (may, self.0.failures.blocked(&Client::from(&*call.who))) {
+            (true, _) => (operation.run)(&mut call).await,
+            (false, Some(left)) => Err(Problem::TooManyFailures(left.as_secs() + 1)),
+            (false, None) => {
+                self.0.failures.count(Client::from(&*call.who));
+                Err(Problem::ReadOnly)
+            }
+        };
         if let Some(audit) = call.audit.take() {
             audit.note(&outcome);
         }
         (outcome, call.body)
     }
 
-    /// Whoever is refused for what they show is counted, told of, and made to wait.
+    /// Whoever is not let in is counted, told of, and made to wait.
     async fn punish(&self, peer: Peer, problem: &Problem) {
-        if problem.is_failure() {
-            if !matches!(problem, Problem::ReadOnly) {
+        match problem {
+            Problem::NoToken | Problem::WrongToken => {
                 warn!(who = %peer, "a request without the right token was refused");
+                if self.0.failures.count(peer.into()) {
+                    warn!(who = %peer, "refused too often: the next requests are answered with 429");
+                }
             }
-            if self.0.failures.count(peer) {
-                warn!(who = %peer, "refused too often: the next requests are answered with 429");
-            }
+            Problem::TooManyFailures(_) => {}
+            _ => return,
         }
-        if problem.is_failure() || matches!(problem, Problem::TooManyFailures(_)) {
-            tokio::time::sleep(PENALTY).await;
-        }
+        tokio::time::sleep(PENALTY).await;
     }
 }
 

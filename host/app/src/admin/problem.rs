@@ -89,11 +89,6 @@ impl Problem {
         }
     }
 
-    /// Whether somebody tried what they may not.
-    pub(super) fn is_failure(&self) -> bool {
-        matches!(self, Self::NoToken | Self::WrongToken | Self::ReadOnly)
-    }
-
     /// The outcome's name in the metrics.
     pub(super) fn outcome(&self) -> &'static str {
         match self.kind().0 {
