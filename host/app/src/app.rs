@@ -6,15 +6,20 @@ use crate::{
     config::RoutePlan,
     control::{Control, ReloadError},
     endpoint::{Endpoint, Socket},
+    events::{Events, Kind},
     ops::{Health, Ops},
     usage::Export,
 };
+use serde_json::json;
 use socklet_core::{ListenerName, PluginName};
 use socklet_plugin::Plugins;
 use socklet_server::{Bind, Drain, DrainReport, Listener, Server, Workers};
-use std::{future::Future, net::SocketAddr};
+use std::{convert::Infallible, future::Future, net::SocketAddr, time::Duration};
 use tokio_util::task::AbortOnDropHandle;
 use tracing::info;
+
+/// How often operators are told how a drain goes on.
+const PROGRESS: Duration = Duration::from_millis(200);
 
 /// A server that is ready to serve: plugins loaded, sockets bound.
 #[derive(Debug)]
@@ -30,6 +35,7 @@ pub struct App {
     pub(crate) ops: Option<Ops>,
     pub(crate) admin: Option<(Socket, Admin)>,
     pub(crate) control: Control,
+    pub(crate) events: Events,
     pub(crate) usage: Option<Export>,
     pub(crate) health: Health,
     pub(crate) drain: Drain,
@@ -46,6 +52,8 @@ pub struct Running {
     ops: Option<Ops>,
     admin: Option<Endpoint>,
     control: Control,
+    events: Events,
+    _records: AbortOnDropHandle<()>,
     usage: Option<Export>,
     health: Health,
     drain: Drain,
@@ -108,7 +116,9 @@ impl App {
             _certificates: self.certificates.watch(),
             ops: self.ops,
             admin,
+            _records: AbortOnDropHandle::new(tokio::spawn(self.control.clone().keep_records())),
             control: self.control,
+            events: self.events,
             usage: self.usage,
             health: self.health,
             drain: self.drain,
@@ -160,12 +170,28 @@ impl Running {
     pub async fn drain(self) -> DrainReport {
         self.health.draining();
         info!(connections = self.server.connections(), timeout = ?self.drain.timeout, "draining");
-        let report = self.server.drain(self.drain.clone()).await;
+        let (connections, timeout) = (self.server.connections(), self.drain.timeout.as_secs_f64());
+        self.events.tell_node(Kind::DrainStarted, json!({ "connections": connections, "timeout_seconds": timeout }));
+        let report = {
+            let drained = self.server.drain(self.drain.clone());
+            tokio::select! {
+                report = drained => report,
+                never = self.tell_progress() => match never {},
+            }
+        };
         if let Some(usage) = self.usage {
             usage.finish().await;
         }
         info!(closed = report.closed, forced = report.forced, "drained");
         report
+    }
+
+    /// Tells operators how many connections are left, again and again.
+    async fn tell_progress(&self) -> Infallible {
+        loop {
+            tokio::time::sleep(PROGRESS).await;
+            self.events.tell_node(Kind::DrainProgress, json!({ "connections": self.server.connections() }));
+        }
     }
 }
 

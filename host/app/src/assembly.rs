@@ -1,13 +1,16 @@
 //! From a configuration to a server that is ready to serve: every plugin loaded, every socket bound.
 
 use crate::{
-    admin::Admin,
+    access::Access,
+    admin::{Admin, Reach},
     app::{App, Served},
     certificates::Certificates,
     config::{Config, EnginePlan, Mistake, Mistakes, PluginPlan, Problems, RoutePlan, TenantPlans},
-    control::{Control, Reloads},
+    control::{Around, Control, Reloads},
     endpoint::Socket,
+    events::Events,
     ops::{Health, Ops},
+    uploads::Uploads,
     usage::{Export, TenantSeries},
 };
 use futures_util::future::join_all;
@@ -19,7 +22,7 @@ use socklet_plugin::{
 };
 use socklet_server::{Bind, BindError, Metrics, Route, RouteConflict, RouteConnections, Routes, Server, Workers};
 use std::{collections::HashMap, io, net::SocketAddr, num::NonZeroUsize, path::PathBuf, sync::Arc};
-use tracing::info;
+use tracing::{info, warn};
 
 /// Why a server cannot be built.
 #[derive(Debug, thiserror::Error)]
@@ -60,6 +63,9 @@ pub enum BuildError {
         /// Why.
         source: io::Error,
     },
+    /// The folder of uploads cannot be used.
+    #[error("failed to use the folder of uploads: {0}")]
+    Uploads(String),
     /// Routes that cannot be told apart.
     #[error(transparent)]
     Routes(#[from] RouteConflict),
@@ -71,7 +77,7 @@ impl Config {
     /// # Errors
     ///
     /// See [`BuildError`]; what is wrong with plugins is told of all of them at once.
-    pub async fn build(self) -> Result<App, BuildError> {
+    pub async fn build(mut self) -> Result<App, BuildError> {
         let health = Health::default();
         let ops = match self.ops {
             Some(address) => {
@@ -82,15 +88,19 @@ impl Config {
         let admin = match &self.admin {
             Some(plan) => {
                 let failed = |source| BuildError::Admin { address: plan.bind.clone(), source };
-                Some((Socket::bind(&plan.bind).map_err(failed)?, plan.token.clone()))
+                Some((Socket::bind(&plan.bind).map_err(failed)?, plan.clone()))
             }
             None => None,
         };
+        let uploads = self.open_uploads()?;
         let mut registry = registry(&health);
         let reloads = Reloads::register(&mut registry);
         let certificates = Certificates::register(&mut registry);
         let metrics = Metrics::register(&mut registry);
-        let engine = Plugins::new(engine_config(&self.engine), &mut registry)?;
+        let events = Events::default();
+        metrics.announce_by(Arc::new(events.clone()));
+        let engine_config = EngineConfig { herald: Some(Arc::new(events.clone())), ..engine_config(&self.engine) };
+        let engine = Plugins::new(engine_config, &mut registry)?;
         let plugins = load(&engine, &self.plugins, &self.routes).await?;
         let tenants = tenants(&self.tenants, &self.routes);
         let route = |plan: &RoutePlan| route(plan, &tenants[&plan.tenant], &plugins, &metrics);
@@ -105,7 +115,10 @@ impl Config {
         }
         let routes = self.routes.iter().map(Served::of).collect();
         let (drain, usage) = (self.drain.clone(), self.usage.clone());
-        let control = Control::new(plugins.into_values(), self, reloads, certificates.clone());
+        let access = Access::new(admin.as_ref().map(|(_, plan)| plan.tokens.clone()).unwrap_or_default());
+        let around =
+            Around { certificates: certificates.clone(), uploads, access: access.clone(), events: events.clone() };
+        let control = Control::new(plugins.into_values(), self, reloads, around);
         control.register(&mut registry);
         let usage = usage
             .map(|plan| {
@@ -113,9 +126,45 @@ impl Config {
                 Export::start(&plan, engine.clone(), &mut registry).map_err(failed)
             })
             .transpose()?;
+        let admin = admin.map(|(socket, plan)| {
+            let reach = Reach {
+                control: control.clone(),
+                server: server.clone(),
+                engine: engine.clone(),
+                events: events.clone(),
+                access,
+                health: health.clone(),
+            };
+            (socket, Admin::new(reach, plan.failure_rate, &mut registry))
+        });
         health.set_registries(registry, tenant_registry(&engine));
-        let admin = admin.map(|(socket, token)| (socket, Admin::new(control.clone(), token)));
-        Ok(App { server, engine, workers, listeners, certificates, routes, ops, admin, control, usage, health, drain })
+        Ok(App {
+            server,
+            engine,
+            workers,
+            listeners,
+            certificates,
+            routes,
+            ops,
+            admin,
+            control,
+            events,
+            usage,
+            health,
+            drain,
+        })
+    }
+
+    /// The folder of uploads, where there is one; from now on plugins are what is in it.
+    fn open_uploads(&mut self) -> Result<Option<Arc<Uploads>>, BuildError> {
+        let Some(folder) = self.admin.as_ref().and_then(|plan| plan.uploads.as_ref()) else { return Ok(None) };
+        let uploads = Uploads::open(folder).map_err(|error| BuildError::Uploads(error.to_string()))?;
+        self.use_uploads(&uploads)?;
+        let known = |name: &PluginName| self.plugins.iter().any(|plan| plan.name == *name);
+        for plugin in uploads.plugins().iter().filter(|name| !known(name)) {
+            warn!(%plugin, "a component was sent for a plugin that is not configured");
+        }
+        Ok(Some(Arc::new(uploads)))
     }
 
     /// Loads every plugin and throws it away again: what [`Config::build`] would complain about, without a socket.
@@ -236,8 +285,8 @@ pub(crate) fn plugin_config(plan: &PluginPlan, routes: &[RoutePlan]) -> PluginCo
     };
     PluginConfig {
         name: plan.name.clone(),
-        source: plan.source.clone().into(),
-        digest: plan.digest.clone(),
+        source: plan.upload.as_ref().map_or(&plan.source, |upload| &upload.path).clone().into(),
+        digest: plan.upload.as_ref().map(|upload| upload.digest.clone()).or_else(|| plan.digest.clone()),
         settings: plan.settings.clone(),
         limits: CallLimits {
             timeout: plan.timeout,
@@ -308,6 +357,7 @@ mod tests {
         Reloads::register(&mut registry);
         Certificates::register(&mut registry);
         Metrics::register(&mut registry);
+        crate::admin::Measured::register(&mut registry);
         let config = EngineConfig { max_instances: 4, guest_threads: 1, ..EngineConfig::new(cache.path().join("c")) };
         let engine = Plugins::new(config, &mut registry).unwrap();
         let mut text = String::new();

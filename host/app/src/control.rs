@@ -1,9 +1,12 @@
 //! What operators change while the server runs: versions of plugins, one by one, or by reading the configuration again.
 
 use crate::{
+    access::Access,
     assembly::plugin_config,
     certificates::Certificates,
     config::{Config, ConfigError, Mistake, PluginPlan, Problems},
+    events::{Events, Kind as EventKind},
+    uploads::{Record, StoreError, Uploads},
 };
 use bytes::Bytes;
 use futures_util::future::join_all;
@@ -13,12 +16,13 @@ use prometheus_client::{
     metrics::{MetricType, counter::Counter, family::Family, gauge::ConstGauge},
     registry::Registry,
 };
-use serde::Serialize;
+use serde_json::json;
+use sha2::{Digest, Sha256};
 use socklet_core::PluginName;
 use socklet_plugin::{
-    InstanceStatus, Kind, LoadError, NothingBefore, Plugin, PluginConfig, Source, Swapped, VersionRole, VersionStatus,
+    Kind, LoadError, NextVersion, NothingBefore, Plugin, PluginConfig, Source, Swapped, VersionRole, VersionStatus,
 };
-use std::{collections::BTreeMap, fmt, sync::Arc};
+use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
 use tokio::sync::Mutex;
 use tracing::{info, warn};
 
@@ -32,36 +36,44 @@ struct Inner {
     /// What is configured now. Held while something changes: one change at a time.
     config: Mutex<Config>,
     reloads: Reloads,
+    /// Where components are kept that were sent.
+    uploads: Option<Arc<Uploads>>,
+    access: Access,
+    events: Events,
     certificates: Certificates,
+}
+
+/// What is told of changes, and what changes with the configuration.
+#[derive(Debug)]
+pub(crate) struct Around {
+    pub(crate) certificates: Certificates,
+    pub(crate) uploads: Option<Arc<Uploads>>,
+    pub(crate) access: Access,
+    pub(crate) events: Events,
 }
 
 /// The plugins by their names.
 type Loaded = Arc<BTreeMap<PluginName, Plugin>>;
 
 /// A plugin with its versions, as operators see it.
-#[derive(Debug, Serialize)]
+#[derive(Debug)]
 pub(crate) struct PluginStatus {
     pub(crate) name: String,
     pub(crate) kind: Kind,
     /// The newest first.
     pub(crate) versions: Vec<VersionStatus>,
+    /// What was sent for it, and is kept.
+    pub(crate) upload: Option<Record>,
 }
 
 /// What came of a change of one plugin.
-#[derive(Debug, Serialize)]
+#[derive(Debug)]
 pub(crate) struct Change {
     pub(crate) plugin: String,
     /// False: it was what it should be already.
     pub(crate) changed: bool,
     /// The version that new connections get.
     pub(crate) version: VersionStatus,
-}
-
-/// A connection, as operators see it.
-#[derive(Debug, Serialize)]
-pub(crate) struct ConnectionStatus {
-    pub(crate) id: u64,
-    pub(crate) instance: InstanceStatus,
 }
 
 /// Why a plugin was not changed.
@@ -73,6 +85,12 @@ pub(crate) enum ChangeError {
     Load(#[from] LoadError),
     #[error(transparent)]
     NothingBefore(#[from] NothingBefore),
+    #[error("there is no folder to keep it in: write admin.uploads_dir into the configuration, and restart")]
+    NowhereToKeep,
+    #[error("the component cannot be kept, so nothing was changed: {0}")]
+    NotKept(StoreError),
+    #[error("it was changed, and that cannot be recorded, so that a restart would bring the other one back: {0}")]
+    NotRecorded(StoreError),
 }
 
 /// Why the configuration was not reloaded. Nothing was changed then.
@@ -95,6 +113,12 @@ struct Reload {
     outcome: &'static str,
 }
 
+/// The most problems of a reload that those are told of who read along.
+const PROBLEMS_TOLD: usize = 10;
+
+/// How long until a record that could not be written is tried again.
+const RETRY: Duration = Duration::from_secs(10);
+
 /// Tells which version of each plugin is current.
 #[derive(Debug)]
 struct Versions(Loaded);
@@ -106,10 +130,12 @@ impl Control {
         plugins: impl IntoIterator<Item = Plugin>,
         config: Config,
         reloads: Reloads,
-        certificates: Certificates,
+        around: Around,
     ) -> Self {
         let plugins = plugins.into_iter().map(|plugin| (plugin.name().clone(), plugin)).collect();
-        Self(Arc::new(Inner { plugins: Arc::new(plugins), config: Mutex::new(config), reloads, certificates }))
+        let Around { certificates, uploads, access, events } = around;
+        let (plugins, config) = (Arc::new(plugins), Mutex::new(config));
+        Self(Arc::new(Inner { plugins, config, reloads, uploads, access, events, certificates }))
     }
 
     /// Counts the versions of plugins among everything that is measured.
@@ -119,34 +145,110 @@ impl Control {
 
     /// Every plugin, by name.
     pub(crate) fn plugins(&self) -> Vec<PluginStatus> {
-        self.0.plugins.values().map(PluginStatus::of).collect()
+        self.0.plugins.values().map(|plugin| self.status(plugin)).collect()
+    }
+
+    /// Their names.
+    pub(crate) fn plugin_names(&self) -> Vec<PluginName> {
+        self.0.plugins.keys().cloned().collect()
     }
 
     /// One plugin.
     pub(crate) fn plugin(&self, name: &str) -> Result<PluginStatus, ChangeError> {
-        self.find(name).map(PluginStatus::of)
+        self.find(name).map(|plugin| self.status(plugin))
     }
 
-    /// A connection that a plugin serves.
-    pub(crate) fn connection(&self, id: u64) -> Option<ConnectionStatus> {
-        let instance = self.0.plugins.values().find_map(|plugin| plugin.instance_of(id.into()))?;
-        Some(ConnectionStatus { id, instance })
+    /// Whether components that are sent are kept.
+    pub(crate) fn keeps_uploads(&self) -> bool {
+        self.0.uploads.is_some()
     }
 
-    /// Has another component take over from the one that a plugin is. The rest of its configuration stays as it is.
-    pub(crate) async fn swap(&self, name: &str, component: Bytes) -> Result<Change, ChangeError> {
+    /// Has another component take over from the one that a plugin is. The rest of its configuration stays as it is. Where there is a
+    /// folder for it, the component is kept, and after a restart the plugin is still that. `by` is who sends it.
+    pub(crate) async fn swap(&self, name: &str, component: Bytes, by: &str) -> Result<Change, ChangeError> {
         let plugin = self.find(name)?;
         let config = self.0.config.lock().await;
         let plan = config.plugins.iter().find(|plan| plan.name == *plugin.name());
         let plan = plan.ok_or_else(|| ChangeError::Unknown(name.to_owned()))?;
-        let config = PluginConfig { source: Source::Bytes(component), ..plugin_config(plan, &config.routes) };
-        Ok(Change::of(plugin, plugin.swap(config).await?))
+        // What was sent before has a digest of its own.
+        let configured = PluginPlan { upload: None, ..plan.clone() };
+        let planned = plugin_config(&configured, &config.routes);
+        let next = PluginConfig { source: Source::Bytes(component.clone()), ..planned };
+        let Some(uploads) = self.0.uploads.clone() else { return Ok(Change::of(plugin, plugin.swap(next).await?)) };
+        let (digest, name, by) = (digest(&component), plugin.name().clone(), by.to_owned());
+        // In this order: what is recorded is there, and what is current is recorded. So nothing is lost, whenever the process ends.
+        {
+            let (uploads, digest) = (uploads.clone(), digest.clone());
+            blocking(move || uploads.keep(&digest, &component)).await.map_err(ChangeError::NotKept)?;
+        }
+        let installed = match plugin.load_next(next).await {
+            Ok(version) => install(version, uploads.clone(), name, Some(digest), by).await,
+            Err(error) => Err(error.into()),
+        };
+        if installed.is_err() {
+            blocking(move || Ok(uploads.tidy())).await.map_err(ChangeError::NotKept)?;
+        }
+        drop(config);
+        Ok(Change::of(plugin, installed?))
     }
 
-    /// Has the version before take over again. Waits for nothing: not for a swap that goes on either.
-    pub(crate) fn roll_back(&self, name: &str) -> Result<Change, ChangeError> {
+    /// Goes back from a component that was sent to what the configuration says.
+    pub(crate) async fn reset(&self, name: &str, by: &str) -> Result<Change, ChangeError> {
         let plugin = self.find(name)?;
-        Ok(Change::of(plugin, Swapped::To(plugin.roll_back()?)))
+        let config = self.0.config.lock().await;
+        let uploads = self.0.uploads.clone().filter(|uploads| uploads.current(plugin.name()).is_some());
+        let (Some(plan), Some(uploads)) = (config.plugins.iter().find(|plan| plan.name == *plugin.name()), uploads)
+        else {
+            return Ok(Change::of(plugin, Swapped::Unchanged));
+        };
+        let configured = PluginPlan { upload: None, ..plan.clone() };
+        let version = plugin.load_next(plugin_config(&configured, &config.routes)).await?;
+        let (name, by) = (plugin.name().clone(), by.to_owned());
+        Ok(Change::of(plugin, install(version, uploads, name, None, by).await?))
+    }
+
+    /// Has the version before take over again. It does so at once, also while another swap goes on; only the record of it waits for that.
+    pub(crate) async fn roll_back(&self, name: &str, by: &str) -> Result<Change, ChangeError> {
+        let plugin = self.find(name)?;
+        let change = Change::of(plugin, Swapped::To(plugin.roll_back()?));
+        // Where somebody else changes something, this is recorded when that is done: see `keep_records`.
+        if let Ok(config) = self.0.config.try_lock() {
+            self.record(plugin, by).await.map_err(ChangeError::NotRecorded)?;
+            drop(config);
+        }
+        Ok(change)
+    }
+
+    /// Records what plugins have gone back to, by themselves or while something else was changed. Never ends.
+    pub(crate) async fn keep_records(self) {
+        loop {
+            let name = self.0.events.went_back().await;
+            let Some(plugin) = self.0.plugins.get(&name) else { continue };
+            loop {
+                let config = self.0.config.lock().await;
+                let recorded = self.record(plugin, "the server").await;
+                drop(config);
+                let Err(error) = recorded else { break };
+                warn!(%error, plugin = %name, "failed to record the version that a plugin has gone back to, trying again");
+                tokio::time::sleep(RETRY).await;
+            }
+        }
+    }
+
+    /// Records which component a plugin is, after it has gone back. The configuration is locked: nothing changes meanwhile.
+    async fn record(&self, plugin: &Plugin, by: &str) -> Result<(), StoreError> {
+        let Some(uploads) = self.0.uploads.clone() else { return Ok(()) };
+        let (name, digest, by) = (plugin.name().clone(), plugin.digest(), by.to_owned());
+        blocking(move || uploads.went_back(&name, &digest, &by)).await
+    }
+
+    fn status(&self, plugin: &Plugin) -> PluginStatus {
+        PluginStatus {
+            name: plugin.name().to_string(),
+            kind: plugin.kind(),
+            versions: plugin.versions(),
+            upload: self.0.uploads.as_ref().and_then(|uploads| uploads.record(plugin.name())),
+        }
     }
 
     /// Reads the configuration again, swaps the plugins that are others now and takes the certificates that are in the files: all of
@@ -158,15 +260,22 @@ impl Control {
             Ok(changes) => {
                 let swapped = changes.iter().filter(|change| change.changed).count();
                 info!(plugins = changes.len(), swapped, "configuration reloaded");
+                self.0
+                    .events
+                    .tell_node(EventKind::ConfigReloaded, json!({ "plugins": changes.len(), "swapped": swapped }));
             }
             Err(error) => {
                 if error.is_of_certificates() {
                     self.0.certificates.refused();
                 }
-                for problem in error.problems() {
+                let problems = error.problems();
+                // Events wait for those who read along: they have to be small.
+                let told = &problems[..problems.len().min(PROBLEMS_TOLD)];
+                for problem in &problems {
                     warn!(problem = problem.replace('\n', " "), "problem of the configuration");
                 }
                 warn!("configuration not reloaded, nothing was changed");
+                self.0.events.tell_node(EventKind::ConfigRefused, json!({ "problems": told, "count": problems.len() }));
             }
         }
         outcome
@@ -174,7 +283,10 @@ impl Control {
 
     async fn try_reload(&self) -> Result<Vec<Change>, ReloadError> {
         let mut config = self.0.config.lock().await;
-        let new = config.again()?;
+        let mut new = config.again()?;
+        if let Some(uploads) = &self.0.uploads {
+            new.use_uploads(uploads).map_err(ConfigError::from)?;
+        }
         let changes = config.needs_restart(&new);
         if !changes.is_empty() {
             return Err(ReloadError::NeedsRestart(changes));
@@ -201,6 +313,9 @@ impl Control {
         for listener in &new.listeners {
             listener.tls.iter().for_each(|tls| self.0.certificates.install(&listener.name, tls.clone()));
         }
+        if let Some(plan) = &new.admin {
+            self.0.access.set(plan.tokens.clone());
+        }
         *config = new;
         Ok(changes)
     }
@@ -208,14 +323,6 @@ impl Control {
     fn find(&self, name: &str) -> Result<&Plugin, ChangeError> {
         let found = name.parse::<PluginName>().ok().and_then(|name| self.0.plugins.get(&name));
         found.ok_or_else(|| ChangeError::Unknown(name.to_owned()))
-    }
-}
-
-// === impl PluginStatus ===
-
-impl PluginStatus {
-    fn of(plugin: &Plugin) -> Self {
-        Self { name: plugin.name().to_string(), kind: plugin.kind(), versions: plugin.versions() }
     }
 }
 
@@ -229,6 +336,44 @@ impl Change {
             Swapped::Unchanged => Self { plugin: name, changed: false, version: current(plugin) },
         }
     }
+}
+
+/// Records that a plugin is another component, or what the configuration says, and has it be that. It is not given up in the middle,
+/// whoever goes away: what is recorded is so.
+async fn install(
+    version: NextVersion,
+    uploads: Arc<Uploads>,
+    plugin: PluginName,
+    digest: Option<String>,
+    by: String,
+) -> Result<Swapped, ChangeError> {
+    let installed = tokio::spawn(async move {
+        blocking(move || uploads.set(&plugin, digest.as_deref(), &by)).await.map(|()| version.install())
+    });
+    match installed.await {
+        Ok(installed) => installed.map_err(ChangeError::NotKept),
+        Err(error) => Err(ChangeError::NotKept(lost(error))),
+    }
+}
+
+/// Does something with files on a thread for that.
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, StoreError> + Send + 'static,
+) -> Result<T, StoreError> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(done) => done,
+        Err(error) => Err(lost(error)),
+    }
+}
+
+/// The host is going down, or its code panicked.
+fn lost(error: tokio::task::JoinError) -> StoreError {
+    StoreError { path: "the folder of uploads".into(), source: std::io::Error::other(error) }
+}
+
+/// `sha256:` and the digest of a component.
+fn digest(component: &[u8]) -> String {
+    format!("sha256:{:x}", Sha256::digest(component))
 }
 
 /// The version that new connections get.

@@ -11,6 +11,7 @@
 //! # }
 //! ```
 
+mod access;
 mod admin;
 mod app;
 mod assembly;
@@ -21,9 +22,12 @@ mod control;
 mod descriptors;
 mod doctor;
 mod endpoint;
+mod events;
 mod logs;
 mod ops;
+mod rfc3339;
 mod token;
+mod uploads;
 mod usage;
 
 pub use app::{App, Running};

@@ -13,7 +13,9 @@ use crate::{
     state::Scope,
     swap::Follower,
 };
-use socklet_core::{Authenticator, BoxFuture, CallError, DeathKind, RouteName, Tenant, UpgradeRequest, Verdict};
+use socklet_core::{
+    Authenticator, BoxFuture, CallError, DeathKind, PluginName, RouteName, Tenant, UpgradeRequest, Verdict,
+};
 use std::{
     fmt,
     sync::{Arc, PoisonError, RwLock},
@@ -25,6 +27,7 @@ use std::{
 pub(crate) struct PluginAuthenticator {
     tenant: Arc<Tenant>,
     route: RouteName,
+    plugin: PluginName,
     // A std lock: held for a clone and never across an await.
     judges: RwLock<Judges>,
 }
@@ -49,7 +52,8 @@ impl PluginAuthenticator {
     /// None when the plugin is not an authenticator.
     pub(crate) fn new(loaded: &Arc<Loaded>, tenant: &Arc<Tenant>, route: &RouteName) -> Option<Arc<Self>> {
         let judges = Judges { current: loaded.judge(tenant, route)?, before: None };
-        Some(Arc::new(Self { tenant: tenant.clone(), route: route.clone(), judges: RwLock::new(judges) }))
+        let (tenant, route, plugin) = (tenant.clone(), route.clone(), loaded.name().clone());
+        Some(Arc::new(Self { tenant, route, plugin, judges: RwLock::new(judges) }))
     }
 
     /// Who judges now; and where that is new, who judges where it fails.
@@ -78,6 +82,10 @@ impl Authenticator for PluginAuthenticator {
             });
             verdict
         })
+    }
+
+    fn plugin(&self) -> Option<&PluginName> {
+        Some(&self.plugin)
     }
 }
 

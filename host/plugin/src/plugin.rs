@@ -12,7 +12,6 @@ use crate::{
     guests::Guests,
     load::{Tools, prepare},
     loaded::{Common, Loaded},
-    look::InstanceStatus,
     meter::Place,
     metrics::Metrics,
     serving::{PluginBehavior, Serving},
@@ -21,7 +20,7 @@ use crate::{
     usage::UsageRow,
 };
 use prometheus_client::registry::Registry;
-use socklet_core::{Authenticator, Behavior, ConnectionId, Connections, PluginName, Quotas, RouteName, Tenant};
+use socklet_core::{Authenticator, Behavior, Connections, PluginName, Quotas, RouteName, Tenant};
 use std::{fmt, sync::Arc};
 use tokio::sync::{OwnedMutexGuard, Semaphore};
 use tokio_util::sync::CancellationToken;
@@ -81,7 +80,7 @@ impl Plugins {
         let engines = Engines::new(&config)
             .map_err(|error| EngineError::Engine { instances: config.max_instances, reason: format!("{error:#}") })?;
         let guests = Arc::new(Guests::start_threads(config.guest_threads, engines.all(), config.time)?);
-        let metrics = Metrics::register(registry);
+        let metrics = Metrics::register(registry, config.herald.clone());
         let common = Arc::new(Common::new(guests, metrics));
         let (compiler, loads) = (config.compiler, Semaphore::new(LOADS));
         Ok(Self(Arc::new(Inner { engines, cache, compiler, common, loads })))
@@ -233,11 +232,6 @@ impl Plugin {
     /// When there is none.
     pub fn roll_back(&self) -> Result<VersionStatus, NothingBefore> {
         self.line.roll_back().map(|loaded| swap::status(&loaded))
-    }
-
-    /// The instance that serves a connection, where this plugin does.
-    pub fn instance_of(&self, connection: ConnectionId) -> Option<InstanceStatus> {
-        self.line.instance_of(connection)
     }
 
     /// The versions that are in use or can be brought back, the newest first.

@@ -10,7 +10,6 @@ use crate::{
     instance::BehaviorInstance,
     keeper,
     loaded::Loaded,
-    look::InstanceStatus,
     metrics::Hook,
     policy::{InstancePolicy, Key},
     roster::{self, Roster},
@@ -20,8 +19,8 @@ use crate::{
     version::Version,
 };
 use socklet_core::{
-    Acceptance, Behavior, BoxFuture, CallError, ConnectionId, Connections, Principal, Response, RouteName, Tenant,
-    UpgradeRequest, Upgraded,
+    Acceptance, Behavior, BoxFuture, CallError, ConnectionId, Connections, InstanceStatus, PluginName, Principal,
+    Response, RouteName, Tenant, UpgradeRequest, Upgraded,
 };
 use std::{
     fmt,
@@ -40,6 +39,7 @@ const ATTEMPTS: usize = 3;
 pub(crate) struct Serving {
     tenant: Arc<Tenant>,
     route: RouteName,
+    plugin: PluginName,
     connections: Arc<dyn Connections>,
     instances: RouteInstances,
     guests: Arc<Guests>,
@@ -76,6 +76,14 @@ impl Behavior for PluginBehavior {
     ) -> BoxFuture<Result<Upgraded, CallError>> {
         Box::pin(self.0.clone().upgrade(request, principal))
     }
+
+    fn plugin(&self) -> Option<&PluginName> {
+        Some(&self.0.plugin)
+    }
+
+    fn instance_of(&self, connection: ConnectionId) -> Option<InstanceStatus> {
+        self.0.roster.find(connection).map(|cell| cell.status())
+    }
 }
 
 // === impl Serving ===
@@ -95,6 +103,7 @@ impl Serving {
         Some(Arc::new(Self {
             tenant: tenant.clone(),
             route: route.clone(),
+            plugin: loaded.name().clone(),
             connections,
             instances,
             guests: loaded.guests().clone(),
@@ -290,10 +299,6 @@ impl Follower for Serving {
         self.breaker.reset();
         let guests = self.guests.clone();
         guests.keep(roster::move_all(self, version, before));
-    }
-
-    fn instance_of(&self, connection: ConnectionId) -> Option<InstanceStatus> {
-        self.roster.find(connection).map(|cell| cell.status())
     }
 }
 

@@ -207,7 +207,7 @@ async fn answer(server: &Arc<Inner>, origin: &Origin, slot: &Slot, parts: Parts)
         Ok(Err(Refused::Host(refusal))) => refused(refusal),
         Ok(Err(Refused::Plugin(response, outcome))) => Answered::Refused(*response, outcome),
         Err(_) => {
-            server.metrics.limit_hit("handshake_timeout");
+            server.metrics.limit_hit("handshake_timeout", Some((route.tenant().name(), &route.config.name)));
             refused(Refusal::Unavailable { retry_after: Duration::from_secs(1) })
         }
     }

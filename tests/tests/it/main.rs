@@ -3,6 +3,12 @@
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 mod admin;
+mod admin_connections;
+mod admin_events;
+mod admin_floods;
+mod admin_openapi;
+mod admin_tokens;
+mod admin_uploads;
 mod auth;
 mod chat;
 mod clients;

@@ -9,15 +9,22 @@ mod completion;
 mod config;
 mod conn;
 mod doctor;
+mod events;
 mod exit;
 mod inspect;
+mod message;
 mod out;
 mod plugin;
 mod reload;
+mod route;
 mod run;
 mod serve;
 mod signals;
+mod status;
+mod table;
 mod target;
+mod tenant;
+mod usage;
 
 use clap::{Parser, Subcommand};
 use exit::Failure;
@@ -70,11 +77,27 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
-    /// Shows the connections of a running server.
+    /// Lists, shows and closes the connections of a running server, and sends to them.
     Conn {
         #[command(subcommand)]
         command: conn::Command,
     },
+    /// Lists, shows and changes the routes of a running server, and sends to all of one.
+    Route {
+        #[command(subcommand)]
+        command: route::Command,
+    },
+    /// Lists and shows the tenants of a running server.
+    Tenant {
+        #[command(subcommand)]
+        command: tenant::Command,
+    },
+    /// Shows what the plugins of a running server have used.
+    Usage(usage::Arguments),
+    /// Shows how a running server is.
+    Status(status::Arguments),
+    /// Follows what happens in a running server.
+    Events(events::Arguments),
     /// Shows and swaps the plugins of a running server.
     Plugin {
         #[command(subcommand)]
@@ -114,6 +137,11 @@ pub fn main() -> ExitCode {
         Command::Doctor { config, json } => block_on(doctor::doctor(config, json)),
         Command::Inspect { plugin, json } => inspect::inspect(&plugin, json),
         Command::Conn { command } => block_on(conn::conn(command)),
+        Command::Route { command } => block_on(route::route(command)),
+        Command::Tenant { command } => block_on(tenant::tenant(command)),
+        Command::Usage(arguments) => block_on(usage::usage(arguments)),
+        Command::Status(arguments) => block_on(status::status(arguments)),
+        Command::Events(arguments) => block_on(events::events(arguments)),
         Command::Plugin { command } => block_on(plugin::plugin(command)),
         Command::Reload(target) => block_on(reload::reload(target)),
         Command::Config { command } => config::config(&command),

@@ -1,15 +1,20 @@
 //! `socklet plugin`: shows and swaps the plugins of a running server.
 
-use super::{client::Client, exit::Failure, out, target::Target};
+use super::{
+    client::{Client, Content, understand},
+    exit::Failure,
+    out,
+    table::Table,
+    target::Target,
+};
 use anyhow::{Context, anyhow};
 use bytes::Bytes;
 use clap::Subcommand;
-use serde::{Deserialize, de::DeserializeOwned};
+use serde::Deserialize;
 use serde_json::Value as Json;
-use socklet_core::PluginName;
+use socklet_core::{PluginName, TenantName};
 use socklet_plugin::MAX_SIZE;
 use std::{
-    fmt::Write,
     fs::File,
     io::Read,
     path::{Path, PathBuf},
@@ -19,6 +24,8 @@ use std::{
 pub(super) enum Command {
     /// Lists the plugins and their versions.
     Ls {
+        #[command(flatten)]
+        owner: Owner,
         #[command(flatten)]
         target: Target,
         /// Print JSON.
@@ -32,15 +39,45 @@ pub(super) enum Command {
         /// The component.
         file: PathBuf,
         #[command(flatten)]
+        owner: Owner,
+        #[command(flatten)]
         target: Target,
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
     },
     /// Has the version before take over again.
     Rollback {
         /// The plugin.
         name: PluginName,
         #[command(flatten)]
+        owner: Owner,
+        #[command(flatten)]
         target: Target,
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
     },
+    /// Goes back from a component that was sent and is kept to what the configuration says.
+    Reset {
+        /// The plugin.
+        name: PluginName,
+        #[command(flatten)]
+        owner: Owner,
+        #[command(flatten)]
+        target: Target,
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+/// Whose plugin it is, for tokens of a tenant.
+#[derive(Debug, clap::Args)]
+pub(super) struct Owner {
+    /// The tenant that has it, and nobody else has. Needed with a token of a tenant.
+    #[arg(long)]
+    tenant: Option<TenantName>,
 }
 
 /// What the server says of its plugins.
@@ -79,46 +116,70 @@ const DIGITS: usize = 12;
 /// Shows or swaps.
 pub(super) async fn plugin(command: Command) -> Result<(), Failure> {
     match command {
-        Command::Ls { target, json } => list(&target.client()?, json).await,
-        Command::Swap { name, file, target } => {
+        Command::Ls { owner, target, json } => list(&target.client()?, &owner, json).await,
+        Command::Swap { name, file, owner, target, json } => {
             let client = target.client()?;
-            let component = read(&file)?;
+            let component = Content::component(read(&file)?);
+            let path = owner.path(&name);
             // Asked first: whether there is such a plugin, and who we are, is told without sending megabytes.
-            client.get(&format!("/v1/plugins/{name}")).await?;
-            let answer = client.post(&format!("/v1/plugins/{name}/swap"), component).await?;
-            out::print(&told(answer.done()?)?);
-            Ok(())
+            client.get(&path).await?;
+            let answer = match owner.tenant {
+                Some(_) => client.put(&path, component).await?,
+                None => client.post(&format!("{path}/swap"), component).await?,
+            };
+            tell(json, answer.done()?)
         }
-        Command::Rollback { name, target } => {
-            let answer = target.client()?.post(&format!("/v1/plugins/{name}/rollback"), Bytes::new()).await?;
-            out::print(&told(answer.done()?)?);
-            Ok(())
+        Command::Rollback { name, owner, target, json } => {
+            let path = format!("{}/rollback", owner.path(&name));
+            tell(json, target.client()?.post(&path, Content::none()).await?.done()?)
+        }
+        Command::Reset { name, owner, target, json } => {
+            let upload = if owner.tenant.is_some() { "" } else { "/upload" };
+            let path = format!("{}{upload}", owner.path(&name));
+            tell(json, target.client()?.delete(&path).await?.done()?)
         }
     }
 }
 
-async fn list(client: &Client, as_json: bool) -> Result<(), Failure> {
-    let list = client.get("/v1/plugins").await?;
+fn tell(as_json: bool, change: Json) -> Result<(), Failure> {
+    if as_json {
+        out::print_json(&change);
+    } else {
+        out::print(&told(change)?);
+    }
+    Ok(())
+}
+
+// === impl Owner ===
+
+impl Owner {
+    fn path(&self, plugin: &PluginName) -> String {
+        format!("{}/plugins/{plugin}", self.prefix())
+    }
+
+    fn prefix(&self) -> String {
+        self.tenant.as_ref().map_or("/v1".to_owned(), |tenant| format!("/v1/tenants/{tenant}"))
+    }
+}
+
+async fn list(client: &Client, owner: &Owner, as_json: bool) -> Result<(), Failure> {
+    let list = client.get(&format!("{}/plugins", owner.prefix())).await?;
     if as_json {
         out::print_json(&list);
     } else {
-        out::print(table(&parse::<List>(list)?.plugins).trim_end());
+        out::print(&table(&understand::<List>(list)?.plugins));
     }
     Ok(())
 }
 
 /// What became of a plugin, in a line.
 pub(super) fn told(change: Json) -> anyhow::Result<String> {
-    let Change { plugin, changed, version: Version { version, role, .. } } = parse(change)?;
+    let Change { plugin, changed, version: Version { version, role, .. } } = understand(change)?;
     Ok(match (changed, role.as_str()) {
         (false, _) => format!("{plugin}: unchanged, version {version}"),
         (true, "trial") => format!("{plugin}: version {version}, on trial"),
         (true, _) => format!("{plugin}: version {version}"),
     })
-}
-
-fn parse<T: DeserializeOwned>(data: Json) -> anyhow::Result<T> {
-    serde_json::from_value(data).context("failed to understand the server's answer")
 }
 
 fn read(path: &Path) -> anyhow::Result<Bytes> {
@@ -132,13 +193,13 @@ fn read(path: &Path) -> anyhow::Result<Bytes> {
 }
 
 fn table(plugins: &[Plugin]) -> String {
-    let mut rows = vec![["PLUGIN", "KIND", "VERSION", "ROLE", "LIVE", "HIBERNATED", "DIGEST"].map(str::to_owned)];
+    let mut table = Table::new(["PLUGIN", "KIND", "VERSION", "ROLE", "LIVE", "HIBERNATED", "DIGEST"]);
     for plugin in plugins {
         for Version { version, role, live, hibernated, digest } in &plugin.versions {
             let digest = digest.get(.."sha256:".len() + DIGITS).unwrap_or(digest);
             let numbers = [version.to_string(), live.to_string(), hibernated.to_string()];
             let [version, live, hibernated] = numbers;
-            rows.push([
+            table.push([
                 plugin.name.clone(),
                 plugin.kind.clone(),
                 version,
@@ -149,16 +210,7 @@ fn table(plugins: &[Plugin]) -> String {
             ]);
         }
     }
-    let widths: [usize; 7] = std::array::from_fn(|column| rows.iter().map(|row| row[column].len()).max().unwrap_or(0));
-    let mut text = String::new();
-    for row in rows {
-        let mut line = String::new();
-        for (cell, width) in row.iter().zip(widths) {
-            let _ = write!(line, "{cell:<width$}  ");
-        }
-        let _ = writeln!(text, "{}", line.trim_end());
-    }
-    text
+    table.to_string()
 }
 
 #[cfg(test)]
@@ -175,11 +227,11 @@ mod tests {
             { "name": "chat", "kind": "behavior", "versions": [version(2, "trial"), version(1, "before")] },
         ] });
         assert_eq!(
-            table(&parse::<List>(list).unwrap().plugins),
+            table(&understand::<List>(list).unwrap().plugins),
             "PLUGIN  KIND           VERSION  ROLE     LIVE  HIBERNATED  DIGEST\n\
              auth    authenticator  1        current  3     12          sha256:abababababab\n\
              chat    behavior       2        trial    3     12          sha256:abababababab\n\
-             chat    behavior       1        before   3     12          sha256:abababababab\n"
+             chat    behavior       1        before   3     12          sha256:abababababab"
         );
         let change =
             |changed, role| told(json!({ "plugin": "chat", "changed": changed, "version": version(2, role) })).unwrap();

@@ -1,13 +1,17 @@
 //! `socklet reload`: has a running server read its configuration again.
 
-use super::{client::Answer, exit::Failure, out, plugin, target::Target};
+use super::{
+    client::{Answer, Content},
+    exit::Failure,
+    out, plugin,
+    target::Target,
+};
 use anyhow::anyhow;
-use bytes::Bytes;
 use http::StatusCode;
 
 /// Reloads.
 pub(super) async fn reload(target: Target) -> Result<(), Failure> {
-    match target.client()?.post("/v1/reload", Bytes::new()).await? {
+    match target.client()?.post("/v1/reload", Content::none()).await? {
         Answer::Done(data) => {
             let changes = data["plugins"].as_array().cloned().unwrap_or_default();
             let lines = changes.into_iter().map(plugin::told).collect::<anyhow::Result<Vec<String>>>()?;

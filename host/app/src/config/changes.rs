@@ -1,6 +1,6 @@
 //! What differs between two configurations and only a restart can change: everything but what the plugins are.
 
-use super::{Config, RoutePlan};
+use super::{AdminPlan, Config, RoutePlan};
 use socklet_server::{ListenerConfig, ServerConfig};
 
 /// The most that is said of one kind of thing.
@@ -36,7 +36,7 @@ impl Config {
             ("[engine]", *engine == new.engine),
             ("[drain]", *drain == new.drain),
             ("[ops]", *ops == new.ops),
-            ("[admin]", *admin == new.admin),
+            ("[admin]", !AdminPlan::needs_restart(admin, &new.admin)),
             ("[usage]", *usage == new.usage),
             ("[log]", *log == new.log),
         ] {

@@ -18,7 +18,7 @@ mod tenants;
 #[cfg(test)]
 mod tests;
 mod tls;
-mod units;
+pub(crate) mod units;
 mod value;
 mod words;
 
@@ -31,7 +31,7 @@ pub(crate) use sections::Log;
 pub(crate) use tenants::TenantPlans;
 pub(crate) use words::Format;
 
-use crate::usage::UsagePlan;
+use crate::{uploads::Uploads, usage::UsagePlan};
 use environment::Environment;
 use origin::Origin;
 use reader::{Reader, Table};
@@ -165,6 +165,28 @@ impl Config {
             }));
         }
         mistakes
+    }
+
+    /// Has plugins be the components that were sent for them.
+    ///
+    /// # Errors
+    ///
+    /// A mistake for each that the configuration pins to another digest.
+    pub(crate) fn use_uploads(&mut self, uploads: &Uploads) -> Result<(), Mistakes> {
+        let problems = Problems::default();
+        for plan in &mut self.plugins {
+            plan.upload = uploads.current(&plan.name);
+            let (Some(upload), Some(pinned)) = (&plan.upload, &plan.digest) else { continue };
+            if upload.digest != *pinned {
+                let message = format!(
+                    "it is pinned to {pinned}, and {} was sent for it: send the one that it is pinned to, or remove the record in \
+                     admin.uploads_dir",
+                    upload.digest
+                );
+                problems.add(Mistake::new(plan.place.clone(), None, message));
+            }
+        }
+        problems.into_result()
     }
 
     fn read(text: &str, origin: Origin) -> Result<Self, Mistakes> {

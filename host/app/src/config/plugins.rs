@@ -6,6 +6,7 @@ use super::{
     sections::{self, Grants},
     value::Count,
 };
+use crate::uploads::Upload;
 use socklet_core::PluginName;
 use socklet_plugin::{CompileLimits, OnSwap};
 use std::{
@@ -26,6 +27,8 @@ pub(crate) struct PluginPlan {
     /// A file that existed when the configuration was read.
     pub(crate) source: PathBuf,
     pub(crate) digest: Option<String>,
+    /// A component that was sent and takes the place of the source.
+    pub(crate) upload: Option<Upload>,
     pub(crate) settings: BTreeMap<String, String>,
     /// None: what its kind has by default.
     pub(crate) timeout: Option<Duration>,
@@ -85,6 +88,7 @@ fn plugin(name: &str, table: &Table<'_>, folder: &Path) -> Option<PluginPlan> {
         name: parsed.ok()?,
         source,
         digest: plugin.digest.map(|digest| digest.0),
+        upload: None,
         settings: plugin.settings.0,
         timeout: plugin.timeout,
         wait_timeout: plugin.wait_timeout,

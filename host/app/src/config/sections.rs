@@ -376,13 +376,20 @@ section! {
 }
 
 section! {
-    /// The admin API, by which operators swap plugins and reload: a listener of its own. Left out, there is none.
+    /// The admin API, by which operators look and change: a listener of its own. Left out, there is none.
     Admin {
-        /// `unix:` and a path: a socket that only the server's own user can use. Or an address and port, which needs a `token_file`;
+        /// `unix:` and a path: a socket that only the server's own user can use. Or an address and port, which needs a `token_file` or
+        /// a `tokens_file`;
         /// keep it away from the public.
         bind: Option<Bind> => "unix:/run/socklet/admin.sock";
         /// A file with the token that requests must show: 16 visible ASCII characters at least. Only its owner may be able to read it.
         token_file: Option<PathBuf> => "/etc/socklet/token";
+        /// A file with tokens that have names, roles and tenants. Only its owner may be able to read it.
+        tokens_file: Option<PathBuf> => "/etc/socklet/tokens.toml";
+        /// How often requests of one client may be refused for their token or its role; what is more is answered with 429 until the time is over.
+        failure_rate: Rate = "30/m";
+        /// A folder that keeps the components that were sent. Left out: they are gone with a restart or a reload.
+        uploads_dir: Option<PathBuf> => "/var/lib/socklet/uploads";
     }
 }
 

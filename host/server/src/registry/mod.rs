@@ -1,5 +1,6 @@
 //! The registry: the connections of one route, as plugins and operators reach them.
 
+mod about;
 mod by_id;
 mod cork;
 mod outbox;
@@ -9,6 +10,7 @@ mod shared;
 mod topics;
 
 use crate::{Metrics, RouteConfig, compression::CompressOnce, framing::EncodedFrame};
+pub(crate) use about::About;
 use by_id::ById;
 use bytes::Bytes;
 pub(crate) use cork::Cork;
@@ -16,8 +18,8 @@ pub(crate) use output::Output;
 pub(crate) use peer::{Noticed, Peer};
 use shared::Shared;
 use socklet_core::{
-    BoxFuture, CloseFrame, CloseReason, ConnectionId, Connections, Heartbeat, MessageRef, Opcode, Principal, SendError,
-    SubscribeError, Tenant,
+    BoxFuture, CloseFrame, CloseReason, ConnectionId, Connections, Heartbeat, MessageRef, Opcode, Principal, RouteName,
+    SendError, SubscribeError, Tenant,
 };
 use std::sync::{
     Arc, PoisonError, RwLock, RwLockReadGuard,
@@ -29,6 +31,7 @@ use topics::Topics;
 #[derive(Debug)]
 pub struct RouteConnections {
     tenant: Arc<Tenant>,
+    name: RouteName,
     peers: RwLock<ById<Arc<Peer>>>,
     shared: Arc<Shared>,
     topics: Topics,
@@ -57,6 +60,7 @@ impl RouteConnections {
             heartbeat: RwLock::new(route.heartbeat.clone()),
             heartbeats: AtomicU32::new(0),
             max_connections: route.limits.max_connections.unwrap_or(usize::MAX),
+            name: route.name.clone(),
             tenant,
         }
     }
@@ -71,12 +75,13 @@ impl RouteConnections {
         id: ConnectionId,
         principal: Option<Arc<Principal>>,
         cork: Arc<Cork>,
+        about: About,
     ) -> Option<Registration> {
         let mut peers = self.peers.write().unwrap_or_else(PoisonError::into_inner);
         if peers.len() >= self.max_connections {
             return None;
         }
-        let peer = Arc::new(Peer::new(id, principal, self.shared.clone(), cork));
+        let peer = Arc::new(Peer::new(id, principal, self.shared.clone(), cork, about));
         peers.insert(id, peer.clone());
         Some(Registration { peer, route: self.clone() })
     }
@@ -91,7 +96,12 @@ impl RouteConnections {
         self.read().values().cloned().collect()
     }
 
-    fn find(&self, id: ConnectionId) -> Option<Arc<Peer>> {
+    /// Does something with everybody, also with those who are opening or closing; nothing that takes this lock again.
+    pub(crate) fn each(&self, work: impl FnMut(&Arc<Peer>)) {
+        self.read().values().for_each(work);
+    }
+
+    pub(crate) fn find(&self, id: ConnectionId) -> Option<Arc<Peer>> {
         self.read().get(&id).cloned()
     }
 
@@ -178,7 +188,7 @@ impl Connections for RouteConnections {
         let peer = self.find(connection).ok_or(SubscribeError::Unknown)?;
         let subscribed = self.topics.subscribe(&peer, topic);
         if subscribed == Err(SubscribeError::Quota) {
-            self.shared.metrics.limit_hit("tenant_max_topics");
+            self.shared.metrics.limit_hit("tenant_max_topics", Some((self.tenant.name(), &self.name)));
         }
         subscribed
     }

@@ -1,0 +1,51 @@
+//! `/v1/status`: how the server is.
+
+use super::{
+    Problem,
+    call::{Call, Reply, json},
+};
+use crate::rfc3339::rfc3339;
+use schemars::JsonSchema;
+use serde::Serialize;
+
+/// How the server is. A token of a tenant is told of what belongs to that.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct Status {
+    /// That of the server.
+    version: &'static str,
+    #[schemars(extend("format" = "date-time"))]
+    started_at: String,
+    uptime_seconds: u64,
+    /// Whether connections are being closed and no new ones are accepted.
+    draining: bool,
+    /// WebSocket connections, those in a handshake included.
+    connections: usize,
+    tenants: usize,
+    routes: usize,
+    plugins: usize,
+}
+
+/// `GET /v1/status`
+pub(super) async fn show(call: &mut Call) -> Result<Reply, Problem> {
+    let state = &call.state;
+    let tenants: Vec<_> = state.server.tenants().into_iter().filter(|tenant| call.sees(tenant.name())).collect();
+    let routes: Vec<_> = state.server.routes().into_iter().filter(|route| call.sees(route.tenant().name())).collect();
+    let plugins = match &call.who.tenant {
+        Some(tenant) => state.owners().of(tenant).len(),
+        None => state.control.plugin_names().len(),
+    };
+    let connections = match &call.who.tenant {
+        Some(_) => tenants.iter().map(|tenant| tenant.connections().used()).sum(),
+        None => state.server.connections(),
+    };
+    json(&Status {
+        version: env!("CARGO_PKG_VERSION"),
+        started_at: rfc3339(state.started.0),
+        uptime_seconds: state.started.1.elapsed().as_secs(),
+        draining: state.health.is_draining(),
+        connections,
+        tenants: tenants.len(),
+        routes: routes.len(),
+        plugins,
+    })
+}

@@ -1,0 +1,147 @@
+//! `socklet tenant`: the tenants of a running server.
+
+use super::{
+    client::{Client, understand},
+    exit::Failure,
+    out,
+    table::{Table, bytes, lines},
+    target::Target,
+};
+use clap::Subcommand;
+use serde::Deserialize;
+use serde_json::{Map, Value as Json, json};
+use socklet_core::TenantName;
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Lists tenants with what they have.
+    Ls {
+        #[command(flatten)]
+        target: Target,
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Shows what a tenant has, and what it may have.
+    Show {
+        /// The tenant.
+        name: TenantName,
+        #[command(flatten)]
+        target: Target,
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+/// What the server says of a tenant.
+#[derive(Debug, Deserialize)]
+struct Tenant {
+    name: String,
+    routes: u64,
+    used: Used,
+    quotas: Map<String, Json>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Used {
+    connections: u64,
+    topics: u64,
+    memory_bytes: u64,
+    timers: u64,
+    saved_state_bytes: u64,
+}
+
+/// Lists or shows.
+pub(super) async fn tenant(command: Command) -> Result<(), Failure> {
+    match command {
+        Command::Ls { target, json } => {
+            let pages = target.client()?.pages("tenants", &[], usize::MAX).await?;
+            if json {
+                out::print_json(&json!({ "tenants": pages.entries }));
+                return Ok(());
+            }
+            let mut table = Table::new(["TENANT", "ROUTES", "CONNECTIONS", "TOPICS", "MEMORY", "TIMERS", "SAVED"]);
+            for entry in pages.entries {
+                table.push(understand::<Tenant>(entry)?.cells());
+            }
+            out::print(&table.to_string());
+            Ok(())
+        }
+        Command::Show { name, target, json } => {
+            let found = target.client()?.get(&Client::path(&["v1", "tenants", name.as_str()], &[])).await?;
+            if json {
+                out::print_json(&found);
+            } else {
+                out::print(&understand::<Tenant>(found)?.lines());
+            }
+            Ok(())
+        }
+    }
+}
+
+// === impl Tenant ===
+
+impl Tenant {
+    fn cells(self) -> [String; 7] {
+        let Used { connections, topics, memory_bytes, timers, saved_state_bytes } = self.used;
+        [
+            self.name,
+            self.routes.to_string(),
+            connections.to_string(),
+            topics.to_string(),
+            bytes(memory_bytes),
+            timers.to_string(),
+            bytes(saved_state_bytes),
+        ]
+    }
+
+    fn lines(self) -> String {
+        let Self { name, routes, used, quotas } = self;
+        let Used { connections, topics, memory_bytes, timers, saved_state_bytes } = used;
+        let mut pairs = vec![
+            ("tenant", name),
+            ("routes", routes.to_string()),
+            ("connections", connections.to_string()),
+            ("topics", topics.to_string()),
+            ("memory", bytes(memory_bytes)),
+            ("timers", timers.to_string()),
+            ("saved state", bytes(saved_state_bytes)),
+        ];
+        let quota = |limit: &Json| match limit {
+            Json::Null => "none".to_owned(),
+            Json::String(text) => text.clone(),
+            other => other.to_string(),
+        };
+        pairs.extend(quotas.iter().map(|(name, limit)| (name.as_str(), quota(limit))));
+        lines(&pairs)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tenant_is_a_few_lines() {
+        let tenant: Tenant = serde_json::from_value(json!({
+            "name": "acme", "routes": 2,
+            "used": { "connections": 3, "topics": 0, "memory_bytes": 1_048_576, "timers": 1, "saved_state_bytes": 12 },
+            "quotas": { "max_connections": 10, "messages_per_second": "5/s", "cpu": null },
+        }))
+        .unwrap();
+        assert_eq!(
+            tenant.lines(),
+            "tenant               acme\n\
+             routes               2\n\
+             connections          3\n\
+             topics               0\n\
+             memory               1.0MiB\n\
+             timers               1\n\
+             saved state          12B\n\
+             cpu                  none\n\
+             max_connections      10\n\
+             messages_per_second  5/s"
+        );
+    }
+}
