@@ -16,6 +16,9 @@ use std::{
 };
 use tracing::info_span;
 
+/// The media type of metrics: OpenMetrics.
+pub(crate) const METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
 const TERMS: Terms = Terms { connections: 64, request: Duration::from_secs(10) };
 
 /// How the server is. Clones share it.
@@ -70,6 +73,11 @@ impl Health {
         self.0.draining.get() == 1
     }
 
+    /// Everything that is measured; none while the server is being assembled.
+    pub(crate) fn metrics(&self) -> Option<String> {
+        encoded(self.0.registry.get()?)
+    }
+
     fn answer(&self, method: &Method, path: &str) -> Response<Body> {
         if method != Method::GET && method != Method::HEAD {
             let mut response = text(StatusCode::METHOD_NOT_ALLOWED, "use GET\n");
@@ -113,14 +121,18 @@ fn metrics(registry: &OnceLock<Registry>) -> Response<Body> {
     let Some(registry) = registry.get() else {
         return text(StatusCode::SERVICE_UNAVAILABLE, "starting\n");
     };
-    let mut body = String::new();
-    if prometheus_client::encoding::text::encode(&mut body, registry).is_err() {
+    let Some(body) = encoded(registry) else {
         return text(StatusCode::INTERNAL_SERVER_ERROR, "failed to encode the metrics\n");
-    }
+    };
     let mut response = Response::new(full(body));
-    let openmetrics = HeaderValue::from_static("application/openmetrics-text; version=1.0.0; charset=utf-8");
-    response.headers_mut().insert(header::CONTENT_TYPE, openmetrics);
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(METRICS));
     response
+}
+
+fn encoded(registry: &Registry) -> Option<String> {
+    let mut text = String::new();
+    prometheus_client::encoding::text::encode(&mut text, registry).ok()?;
+    Some(text)
 }
 
 fn text(status: StatusCode, body: &'static str) -> Response<Body> {

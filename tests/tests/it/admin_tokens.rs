@@ -228,7 +228,7 @@ async fn the_audit_log_is_a_target_of_its_own() {
         told,
         [
             ["audit", "sendToConnection", id.as_str(), "15 bytes", "done"],
-            ["audit", "publish", "default/root/news", "1 bytes", "done"],
+            ["audit", "publish", concat!("default/root", "/news"), "1 bytes", "done"],
             ["audit", "closeConnection", "17", "-", "refused: there is no connection 17"],
         ]
     );

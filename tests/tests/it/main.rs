@@ -15,6 +15,7 @@ mod clients;
 mod command_line;
 mod compiling;
 mod compression;
+mod console;
 mod counter;
 mod doctor;
 mod drain;

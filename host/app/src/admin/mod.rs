@@ -7,6 +7,7 @@ mod audit;
 mod body;
 mod call;
 mod connections;
+mod console;
 mod events;
 mod failures;
 mod message;
@@ -204,7 +205,10 @@ impl Answers for Admin {
         async move {
             let (head, body) = request.into_parts();
             let body = Body::new(&head, body, &admin.0.large);
-            let (outcome, body) = admin.handle(peer, head, body).await;
+            let (outcome, body) = match console::find(&head.method, head.uri.path()) {
+                Some(file) => (file, body),
+                None => admin.handle(peer, head, body).await,
+            };
             let outcome_name = outcome.as_ref().err().map_or("ok", Problem::outcome);
             admin.0.measured.requests.get_or_create(&Outcome { outcome: outcome_name }).inc();
             let answer = match outcome {

@@ -7,6 +7,7 @@ use super::{
     operations::{Gives, OPERATIONS, Operation, Takes},
     page::{Id, Name},
 };
+use crate::ops::METRICS;
 use http::{Method, StatusCode};
 use schemars::{JsonSchema, SchemaGenerator, generate::SchemaSettings};
 use serde_json::{Map, Value as Json, json};
@@ -152,6 +153,7 @@ fn responses(operation: &Operation, schemas: &mut Schemas) -> Map<String, Json> 
     let content = match operation.answer {
         Gives::Json(schema) => json!({ "application/json": { "schema": schema(&mut schemas.answered) } }),
         Gives::Document => json!({ "application/json": { "schema": { "type": "object" } } }),
+        Gives::Metrics => json!({ METRICS: { "schema": { "type": "string" } } }),
         Gives::Events => json!({ "text/event-stream": { "schema": { "type": "string" } } }),
     };
     let mut responses = Map::from_iter([("200".to_owned(), json!({ "description": "Done.", "content": content }))]);

@@ -48,6 +48,8 @@ pub(super) enum Gives {
     Json(MakeSchema),
     /// Any JSON.
     Document,
+    /// OpenMetrics text.
+    Metrics,
     Events,
 }
 
@@ -134,6 +136,8 @@ operations! {
         [] => Gives::Json(of::<plugins::Reloaded>), [409, 422], plugins::reload;
     GET "/v1/usage" "listUsage" "What plugins have used since they were loaded, a page at a time"
         [tenants ? usage::Which] => Gives::Json(of::<usage::Usage>), [], usage::list;
+    GET "/v1/metrics" "showMetrics" "What the server counts, as the operators' listener has it"
+        [] => Gives::Metrics, [], status::metrics;
     GET "/v1/events" "readEvents" "What happens, as server-sent events"
         [tenants ? events::Which] => Gives::Events, [404, 503], events::read;
     GET "/v1/openapi.json" "showOpenApi" "This document"

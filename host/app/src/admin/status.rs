@@ -2,9 +2,9 @@
 
 use super::{
     Problem,
-    call::{Call, Reply, json},
+    call::{Call, NoQuery, Reply, answer, json},
 };
-use crate::rfc3339::rfc3339;
+use crate::{ops::METRICS, rfc3339::rfc3339};
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -48,4 +48,11 @@ pub(super) async fn show(call: &mut Call) -> Result<Reply, Problem> {
         routes: routes.len(),
         plugins,
     })
+}
+
+/// `GET /v1/metrics`
+pub(super) async fn metrics(call: &mut Call) -> Result<Reply, Problem> {
+    let NoQuery {} = call.query()?;
+    let text = call.state.health.metrics().ok_or(Problem::Internal)?;
+    Ok(answer(METRICS, text))
 }
