@@ -186,7 +186,11 @@ impl Control {
             Err(error) => Err(error.into()),
         };
         if installed.is_err() {
-            blocking(move || Ok(uploads.tidy())).await.map_err(ChangeError::NotKept)?;
+            let tidy = move || {
+                uploads.tidy();
+                Ok(())
+            };
+            blocking(tidy).await.map_err(ChangeError::NotKept)?;
         }
         drop(config);
         Ok(Change::of(plugin, installed?))

@@ -178,7 +178,7 @@ async fn a_folder_that_cannot_be_used_is_told_of_at_the_start() {
     assert!(code == 64 && err.contains("plugin.main.source: "), "{err}");
     fs::remove_file(&blob).unwrap();
     let (code, _, err) = start().await;
-    assert!(code == 64 && err.contains(&format!("{}", blob.file_name().unwrap().to_str().unwrap())), "{err}");
+    assert!(code == 64 && err.contains(blob.file_name().unwrap().to_str().unwrap()), "{err}");
     fs::write(&blob, &whole).unwrap();
     let pinned = CONFIG.replace("settings", &format!("digest = \"{}\"\nsettings", digest(&component(7))));
     server.configure(&pinned);
