@@ -21,7 +21,7 @@ BENCH := tests/bench/target/release/bench
 
 .PHONY: help run build plugins guests test conformance bench bench-quick bench-docs bench-build fuzz lint fmt clean \
 	setup setup-rust setup-system setup-python setup-node setup-autobahn setup-promtool \
-	setup-fuzz
+	setup-schemathesis setup-fuzz
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -91,7 +91,7 @@ fmt: setup-rust ## Format all Rust code
 clean: ## Remove what was built and what `make setup` put into this clone
 	rm -rf target plugins/target tests/bench/target tests/guests/target tests/clients/node_modules $(TOOLS)
 
-setup: setup-rust setup-system setup-python setup-node setup-autobahn setup-promtool ## Install what the tests need, only what is missing
+setup: setup-rust setup-system setup-python setup-node setup-autobahn setup-promtool setup-schemathesis ## Install what the tests need, only what is missing
 
 # What belongs to the machine is looked at every time, in milliseconds; what belongs to this clone has a stamp.
 setup-rust:
@@ -99,20 +99,25 @@ setup-rust:
 	@tests/setup/rust.sh
 
 setup-system:
-	@tests/setup/system.sh cc chromium fonts node npm venv
+	@tests/setup/system.sh cc chromium curl fonts node npm openssl venv
 
 setup-fuzz: $(TOOLS)/fuzz.stamp
 setup-python: $(TOOLS)/python.stamp
 setup-node: $(TOOLS)/node.stamp
 setup-autobahn: $(TOOLS)/autobahn.stamp
 setup-promtool: $(TOOLS)/promtool.stamp
+setup-schemathesis: $(TOOLS)/schemathesis.stamp
 
 $(TOOLS)/fuzz.stamp: tests/setup/fuzz.sh | setup-rust
 	@tests/setup/fuzz.sh
 	@touch $@
 
 $(TOOLS)/python.stamp: tests/setup/python.sh tests/setup/requirements.txt | setup-system
-	@tests/setup/python.sh
+	@tests/setup/python.sh python tests/setup/requirements.txt
+	@touch $@
+
+$(TOOLS)/schemathesis.stamp: tests/setup/python.sh tests/setup/requirements-schemathesis.txt | setup-system
+	@tests/setup/python.sh schemathesis tests/setup/requirements-schemathesis.txt
 	@touch $@
 
 $(TOOLS)/node.stamp: tests/setup/node.sh tests/clients/package.json tests/clients/package-lock.json | setup-system

@@ -6,72 +6,13 @@
 // URL is the page; screenshots go to DIR. The browser is $CHROMIUM, else a chromium on PATH. Prints one JSON line.
 // Exit codes: 0 passed, 1 failed, 2 wrong use.
 
-import { accessSync, constants, mkdirSync } from "node:fs";
-import { delimiter, join } from "node:path";
-import { parseArgs, stripVTControlCharacters } from "node:util";
-import { chromium } from "playwright-core";
+import { mkdirSync } from "node:fs";
+import { join } from "node:path";
+import { parseArgs } from "node:util";
+import { Failed, check, inBrowser, report, watch } from "./browser.mjs";
 
-const FLAGS = [
-  "--no-sandbox",
-  "--disable-gpu",
-  "--disable-quic",
-  "--no-first-run",
-  "--disable-background-networking",
-  "--disable-component-update",
-  "--disable-sync",
-];
 // Ends up as text, or the page is open to whoever is in the room.
 const HOSTILE = `<img src="/no" onerror="document.title='owned'"> & <b>bold</b>`;
-
-class Failed extends Error {}
-
-function check(condition, message) {
-  if (!condition) throw new Failed(message);
-}
-
-/** The browser's path; throws when there is none. */
-function browserPath() {
-  const names = ["chromium", "chromium-browser", "google-chrome"];
-  const onPath = process.env.PATH.split(delimiter).flatMap((folder) => names.map((name) => join(folder, name)));
-  const found = [process.env.CHROMIUM, ...onPath].find((path) => {
-    try {
-      accessSync(path, constants.X_OK);
-      return true;
-    } catch {
-      return false;
-    }
-  });
-  check(found, "no chromium on PATH; name one in CHROMIUM");
-  return found;
-}
-
-/** Notes what the pages of `context` must not do: leave their origin, log errors, violate their policy. */
-async function watch(context, origin) {
-  const seen = { requests: 0, sockets: [], offences: [] };
-  const host = new URL(origin).host;
-  context.on("request", (request) => {
-    seen.requests += 1;
-    const url = new URL(request.url());
-    if (url.origin !== origin && url.protocol !== "data:") seen.offences.push(`request to ${url}`);
-  });
-  context.on("requestfailed", (request) => seen.offences.push(`request failed: ${request.url()}`));
-  context.on("console", (message) => {
-    if (["error", "warning"].includes(message.type())) seen.offences.push(`console ${message.type()}: ${message.text()}`);
-  });
-  context.on("weberror", (error) => seen.offences.push(`uncaught: ${error.error()}`));
-  context.on("page", (page) =>
-    page.on("websocket", (socket) => {
-      seen.sockets.push(socket.url());
-      if (new URL(socket.url()).host !== host) seen.offences.push(`socket to ${socket.url()}`);
-    }),
-  );
-  await context.addInitScript(() => {
-    document.addEventListener("securitypolicyviolation", (event) =>
-      console.error(`policy: ${event.violatedDirective} ${event.blockedURI}`),
-    );
-  });
-  return seen;
-}
 
 /** One tab with the demo page. */
 class Tab {
@@ -188,27 +129,9 @@ async function chat(context, options) {
   return { requests: seen.requests, sockets: seen.sockets.length };
 }
 
-async function run(options) {
+function run(options) {
   mkdirSync(options.out, { recursive: true });
-  const executablePath = browserPath();
-  const timeout = options.timeout * 1000;
-  const browser = await chromium.launch({ executablePath, args: FLAGS, timeout });
-  const late = setTimeout(() => browser.close({ reason: `not done within ${options.timeout} s` }), timeout);
-  try {
-    const context = await browser.newContext();
-    context.setDefaultTimeout(10_000);
-    try {
-      return { browser: browser.version(), ...(await chat(context, options)) };
-    } catch (error) {
-      for (const [number, page] of context.pages().entries()) {
-        await page.screenshot({ path: join(options.out, `failed-${number}.png`), timeout: 2000 }).catch(() => {});
-      }
-      throw error;
-    }
-  } finally {
-    clearTimeout(late);
-    await browser.close();
-  }
+  return inBrowser(options, (context) => chat(context, options));
 }
 
 function parse() {
@@ -234,14 +157,4 @@ try {
   process.stderr.write(`${error.message}\n`);
   process.exit(2);
 }
-const begin = performance.now();
-const line = { client: "chromium", scenario: "chat-page", ok: false };
-try {
-  Object.assign(line, await run(options), { ok: true });
-} catch (error) {
-  line.error = stripVTControlCharacters(error.message);
-}
-line.ms = Math.round(performance.now() - begin);
-process.stdout.write(`${JSON.stringify(line)}\n`);
-if (!line.ok) process.stderr.write(`chat-page: ${line.error}\n`);
-process.exit(line.ok ? 0 : 1);
+await report("chat-page", () => run(options));

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs the system packages behind the capabilities named as arguments, and only those that are missing.
 #
-# Capabilities: cc chromium fonts node npm venv. Without root and sudo it says what to install and fails.
+# Capabilities: cc chromium curl fonts node npm openssl venv. Without root and sudo it says what to install and fails.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 

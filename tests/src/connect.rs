@@ -1,6 +1,6 @@
 //! A request for a WebSocket, before it is sent.
 
-use crate::{Answer, Client, Wire, client, connect, within};
+use crate::{Answer, Client, Stream, Trust, Wire, client, connect, within};
 use http::{Request, header};
 use socklet_server::Bind;
 use tokio_tungstenite::{
@@ -16,6 +16,7 @@ pub struct Connect {
     path: String,
     host: String,
     headers: Vec<(String, String)>,
+    tls: Option<(Trust, String)>,
 }
 
 impl Connect {
@@ -25,7 +26,7 @@ impl Connect {
             Bind::Tcp(address) => address.to_string(),
             Bind::Unix(_) => "localhost".to_owned(),
         };
-        Self { to: to.clone(), path: path.to_owned(), host, headers: Vec::new() }
+        Self { to: to.clone(), path: path.to_owned(), host, headers: Vec::new(), tls: None }
     }
 
     /// Adds a header field.
@@ -37,6 +38,12 @@ impl Connect {
     /// Names another host than the listener's address.
     pub fn host(mut self, host: &str) -> Self {
         host.clone_into(&mut self.host);
+        self
+    }
+
+    /// Over TLS, to a server of a name.
+    pub fn tls(mut self, trust: &Trust, name: &str) -> Self {
+        self.tls = Some((trust.clone(), name.to_owned()));
         self
     }
 
@@ -57,7 +64,7 @@ impl Connect {
     /// When the answer is not a valid 101.
     pub async fn open(self) -> Client {
         let shown = format!("{self:?}");
-        let stream = connect(&self.to).await;
+        let stream = self.stream().await;
         let mut request = Request::get(format!("ws://{}{}", self.host, self.path))
             .header(header::HOST, &self.host)
             .header(header::CONNECTION, "Upgrade")
@@ -107,8 +114,19 @@ impl Connect {
         head + "\r\n"
     }
 
+    async fn stream(&self) -> Box<dyn Stream> {
+        let stream = connect(&self.to).await;
+        match &self.tls {
+            None => stream,
+            Some((trust, name)) => match trust.secure(stream, name).await {
+                Ok(stream) => stream,
+                Err(error) => panic!("the TLS handshake failed, {error}: {self:?}"),
+            },
+        }
+    }
+
     async fn exchange(self) -> (Answer, Wire) {
-        let mut wire = Wire::connect(&self.to).await;
+        let mut wire = Wire::new(self.stream().await);
         let answer = wire.request(&self.head()).await;
         (answer, wire)
     }

@@ -7,6 +7,7 @@ use crate::{
     within,
 };
 use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
 use socklet_server::Bind;
 use std::{
     env, fs,
@@ -43,7 +44,12 @@ struct Lines {
 
 /// `socklet` with arguments, in a folder, without any `SOCKLET_*` of the environment.
 pub fn command(arguments: &[&str], folder: &Path) -> Command {
-    let mut command = Command::new(binary());
+    program(&binary(), arguments, folder)
+}
+
+/// As [`command`], for any program.
+fn program(program: &Path, arguments: &[&str], folder: &Path) -> Command {
+    let mut command = Command::new(program);
     for (name, _) in env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("SOCKLET_")) {
         command.env_remove(name);
     }
@@ -73,6 +79,15 @@ impl Process {
         let Setup { text, variables } = Setup::of(fragment);
         fs::write(folder.path().join("socklet.toml"), text).expect("a configuration can be written");
         Self::spawn(&["serve"], variables, folder).await
+    }
+
+    /// As [`Process::start_in`], by a shell that does something first, such as to set limits.
+    pub async fn start_limited(folder: tempfile::TempDir, fragment: &str, first: &str) -> Self {
+        let Setup { text, variables } = Setup::of(fragment);
+        fs::write(folder.path().join("socklet.toml"), text).expect("a configuration can be written");
+        let script = format!("{first}; exec {} serve", binary().display());
+        let shell = program(Path::new("sh"), &["-c", &script], folder.path());
+        Self::started(shell, variables, folder).await
     }
 
     /// Writes another configuration. It is read when the server reloads.
@@ -112,7 +127,10 @@ impl Process {
     }
 
     async fn spawn(arguments: &[&str], variables: Vec<(String, String)>, folder: tempfile::TempDir) -> Self {
-        let mut command = command(arguments, folder.path());
+        Self::started(command(arguments, folder.path()), variables, folder).await
+    }
+
+    async fn started(mut command: Command, variables: Vec<(String, String)>, folder: tempfile::TempDir) -> Self {
         let mut child = command
             .envs(variables)
             .stdout(Stdio::piped())
@@ -187,6 +205,11 @@ impl Process {
         get(&Bind::Tcp(self.ops), path).await
     }
 
+    /// The operators' listener.
+    pub fn ops(&self) -> Bind {
+        Bind::Tcp(self.ops)
+    }
+
     /// The address of the admin API, as `--admin` takes it.
     ///
     /// # Panics
@@ -206,6 +229,19 @@ impl Process {
         wire.write(head.as_bytes()).await;
         wire.write(body).await;
         wire.answer().await
+    }
+
+    /// A request to the admin API with a token (none where it is empty), a body and its type: the status, and the answer, which is JSON.
+    pub async fn api(&self, token: &str, line: &str, media_type: &str, body: &[u8]) -> (u16, Value) {
+        let mut head = String::new();
+        for (name, value) in [("content-type: ", media_type), ("authorization: Bearer ", token)] {
+            if !value.is_empty() {
+                head += &format!("{name}{value}\r\n");
+            }
+        }
+        let answer = self.ask_admin(line, &head, body).await;
+        let json = serde_json::from_str(&answer.body);
+        (answer.status, json.unwrap_or_else(|error| panic!("{line}: {error}: {}", answer.body)))
     }
 
     /// What is counted.

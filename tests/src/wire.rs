@@ -28,7 +28,12 @@ const MASK: [u8; 4] = [0x12, 0x34, 0x56, 0x78];
 impl Wire {
     /// Connects to a listener.
     pub async fn connect(to: &Bind) -> Self {
-        Self { stream: connect(to).await, rest: BytesMut::new() }
+        Self::new(connect(to).await)
+    }
+
+    /// A connection that is there already.
+    pub fn new(stream: Box<dyn Stream>) -> Self {
+        Self { stream, rest: BytesMut::new() }
     }
 
     /// Sends the head of a request, with whatever stands behind it, and reads the answer.
@@ -72,6 +77,11 @@ impl Wire {
             }
         })
         .await
+    }
+
+    /// The next byte, whatever it means; none when the server hung up.
+    pub async fn next_byte(&mut self) -> Option<u8> {
+        within("a byte", self.stream.read_u8()).await.ok()
     }
 
     /// Reads until the server hangs up.

@@ -2,18 +2,25 @@
 
 use crate::{
     admin::Admin,
+    certificates::Certificates,
     config::RoutePlan,
     control::{Control, ReloadError},
     endpoint::{Endpoint, Socket},
+    events::{Events, Kind},
     live::Prepared,
     ops::{Health, Ops},
     usage::Export,
 };
+use serde_json::json;
 use socklet_core::{ListenerName, TenantName};
 use socklet_plugin::Plugins;
 use socklet_server::{Bind, DrainReport, Server, Workers};
-use std::{future::Future, net::SocketAddr};
+use std::{convert::Infallible, future::Future, net::SocketAddr, time::Duration};
+use tokio_util::task::AbortOnDropHandle;
 use tracing::info;
+
+/// How often operators are told how a drain goes on.
+const PROGRESS: Duration = Duration::from_millis(200);
 
 /// A server that is ready to serve: plugins loaded, sockets bound.
 #[derive(Debug)]
@@ -25,9 +32,11 @@ pub struct App {
     pub(crate) workers: Workers,
     /// What will run when it is started.
     pub(crate) prepared: Prepared,
+    pub(crate) certificates: Certificates,
     pub(crate) ops: Option<Ops>,
     pub(crate) admin: Option<(Socket, Admin)>,
     pub(crate) control: Control,
+    pub(crate) events: Events,
     pub(crate) usage: Option<Export>,
     pub(crate) health: Health,
 }
@@ -39,9 +48,12 @@ pub struct Running {
     _engine: Plugins,
     _workers: Workers,
     listeners: Vec<(ListenerName, Bind)>,
+    _certificates: AbortOnDropHandle<()>,
     ops: Option<Ops>,
     admin: Option<Endpoint>,
     control: Control,
+    events: Events,
+    _records: AbortOnDropHandle<()>,
     usage: Option<Export>,
     health: Health,
 }
@@ -52,6 +64,11 @@ impl App {
     /// The listeners, with the ports that the system chose for port 0.
     pub fn listeners(&self) -> Vec<(ListenerName, Bind)> {
         self.prepared.listeners()
+    }
+
+    /// Whether a listener has TLS.
+    pub(crate) fn is_secure(&self, listener: &ListenerName) -> bool {
+        self.prepared.is_secure(listener)
     }
 
     /// The operators' address, with the port that the system chose for port 0.
@@ -83,9 +100,12 @@ impl App {
             _engine: self.engine,
             _workers: self.workers,
             listeners,
+            _certificates: self.certificates.watch(),
             ops: self.ops,
             admin,
+            _records: AbortOnDropHandle::new(tokio::spawn(self.control.clone().keep_records())),
             control: self.control,
+            events: self.events,
             usage: self.usage,
             health: self.health,
         }
@@ -149,12 +169,28 @@ impl Running {
     pub async fn drain(self) -> DrainReport {
         self.health.draining();
         let drain = self.control.drain_plan();
-        info!(connections = self.server.connections(), timeout = ?drain.timeout, "draining");
-        let report = self.server.drain(drain).await;
+        let (connections, timeout) = (self.server.connections(), drain.timeout.as_secs_f64());
+        info!(connections, timeout = ?drain.timeout, "draining");
+        self.events.tell_node(Kind::DrainStarted, json!({ "connections": connections, "timeout_seconds": timeout }));
+        let report = {
+            let drained = self.server.drain(drain);
+            tokio::select! {
+                report = drained => report,
+                never = self.tell_progress() => match never {},
+            }
+        };
         if let Some(usage) = self.usage {
             usage.finish().await;
         }
         info!(closed = report.closed, forced = report.forced, "drained");
         report
+    }
+
+    /// Tells operators how many connections are left, again and again.
+    async fn tell_progress(&self) -> Infallible {
+        loop {
+            tokio::time::sleep(PROGRESS).await;
+            self.events.tell_node(Kind::DrainProgress, json!({ "connections": self.server.connections() }));
+        }
     }
 }

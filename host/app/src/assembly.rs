@@ -1,19 +1,25 @@
 //! From a configuration to a server that is ready to serve: every plugin loaded, every socket bound.
 
 use crate::{
-    admin::Admin,
+    access::Access,
+    admin::{Admin, Reach},
     app::App,
-    config::{Config, EnginePlan, Mistakes},
-    control::{Control, Reloads},
+    certificates::Certificates,
+    config::{Config, EnginePlan, Mistakes, Problems},
+    control::{Around, Control, Reloads},
     endpoint::Socket,
+    events::Events,
     live::{self, Live, Refused, Site},
     ops::{Health, Ops},
+    uploads::Uploads,
     usage::{Export, TenantSeries},
 };
 use prometheus_client::{metrics::info::Info, registry::Registry};
+use socklet_core::PluginId;
 use socklet_plugin::{ChildCompiler, Compiler, EngineConfig, EngineError, Plugins};
 use socklet_server::{Bind, BindError, Metrics, Routes, Server, Workers};
 use std::{io, net::SocketAddr, num::NonZeroUsize, path::PathBuf, sync::Arc};
+use tracing::warn;
 
 /// Why a server cannot be built.
 #[derive(Debug, thiserror::Error)]
@@ -54,6 +60,9 @@ pub enum BuildError {
         /// Why.
         source: io::Error,
     },
+    /// The folder of uploads cannot be used.
+    #[error("failed to use the folder of uploads: {0}")]
+    Uploads(String),
 }
 
 impl Config {
@@ -62,7 +71,7 @@ impl Config {
     /// # Errors
     ///
     /// See [`BuildError`]; what is wrong with plugins is told of all of them at once.
-    pub async fn build(self) -> Result<App, BuildError> {
+    pub async fn build(mut self) -> Result<App, BuildError> {
         let health = Health::default();
         let ops = match self.ops {
             Some(address) => {
@@ -73,20 +82,27 @@ impl Config {
         let admin = match &self.admin {
             Some(plan) => {
                 let failed = |source| BuildError::Admin { address: plan.bind.clone(), source };
-                Some((Socket::bind(&plan.bind).map_err(failed)?, plan.token.clone()))
+                Some((Socket::bind(&plan.bind).map_err(failed)?, plan.clone()))
             }
             None => None,
         };
+        let uploads = self.open_uploads()?;
         let mut registry = registry(&health);
         let reloads = Reloads::register(&mut registry);
+        let certificates = Certificates::register(&mut registry);
         let metrics = Metrics::register(&mut registry);
-        let engine = Plugins::new(engine_config(&self.engine), &mut registry)?;
+        let events = Events::default();
+        metrics.announce_by(Arc::new(events.clone()));
+        let engine_config = EngineConfig { herald: Some(Arc::new(events.clone())), ..engine_config(&self.engine) };
+        let engine = Plugins::new(engine_config, &mut registry)?;
         let mut tenants = tenant_registry(&engine);
         let workers = workers(self.server.workers).map_err(BuildError::Workers)?;
         let server = Server::new(self.server.clone(), Routes::default(), metrics.clone(), &workers);
-        let site = Site::new(engine.clone(), server.clone(), metrics);
+        let site = Site::new(engine.clone(), server.clone(), certificates.clone(), metrics);
         let usage = self.usage.clone();
-        let control = Control::new(site, Live::nothing(Arc::new(self.clone())), reloads);
+        let access = Access::new(admin.as_ref().map(|(_, plan)| plan.tokens.clone()).unwrap_or_default());
+        let around = Around { uploads, access: access.clone(), events: events.clone() };
+        let control = Control::new(site, Live::nothing(Arc::new(self.clone())), reloads, around);
         control.register(&mut registry, &mut tenants);
         let prepared = control.prepare(self).await.map_err(BuildError::of)?;
         let usage = usage
@@ -95,9 +111,31 @@ impl Config {
                 Export::start(&plan, engine.clone(), &mut registry).map_err(failed)
             })
             .transpose()?;
+        let admin = admin.map(|(socket, plan)| {
+            let reach = Reach {
+                control: control.clone(),
+                server: server.clone(),
+                engine: engine.clone(),
+                events: events.clone(),
+                access,
+                health: health.clone(),
+            };
+            (socket, Admin::new(reach, plan.failure_rate, &mut registry))
+        });
         health.set_registries(registry, tenants);
-        let admin = admin.map(|(socket, token)| (socket, Admin::new(control.clone(), token)));
-        Ok(App { server, engine, workers, prepared, ops, admin, control, usage, health })
+        Ok(App { server, engine, workers, prepared, certificates, ops, admin, control, events, usage, health })
+    }
+
+    /// The folder of uploads, where there is one; from now on plugins are what is in it.
+    fn open_uploads(&mut self) -> Result<Option<Arc<Uploads>>, BuildError> {
+        let Some(folder) = self.admin.as_ref().and_then(|plan| plan.uploads.as_ref()) else { return Ok(None) };
+        let uploads = Uploads::open(folder).map_err(|error| BuildError::Uploads(error.to_string()))?;
+        self.use_uploads(&uploads)?;
+        let known = |id: &PluginId| self.all_plugins().any(|plan| plan.id() == *id);
+        for plugin in uploads.plugins().iter().filter(|id| !known(id)) {
+            warn!(%plugin, "a component was sent for a plugin that is not configured");
+        }
+        Ok(Some(Arc::new(uploads)))
     }
 
     /// Loads every plugin, also those that are only loaded when they are needed, and throws it away again: what [`Config::build`] would
@@ -113,6 +151,22 @@ impl Config {
             Some(mistakes) => Err(mistakes.into()),
             None => Ok(()),
         }
+    }
+
+    /// As [`Config::check`], and certificates have to be valid now.
+    ///
+    /// # Errors
+    ///
+    /// See [`BuildError`].
+    pub(crate) async fn check_with_certificates(&self) -> Result<(), BuildError> {
+        let problems = Problems::default();
+        match self.check().await {
+            Ok(()) => {}
+            Err(BuildError::Mistakes(mistakes)) => mistakes.iter().for_each(|mistake| problems.add(mistake.clone())),
+            Err(error) => return Err(error),
+        }
+        self.untimely(|_| None).into_iter().for_each(|mistake| problems.add(mistake));
+        Ok(problems.into_result()?)
     }
 }
 
@@ -181,7 +235,9 @@ mod tests {
         let cache = tempfile::tempdir().unwrap();
         let mut registry = registry(&Health::default());
         Reloads::register(&mut registry);
+        Certificates::register(&mut registry);
         Metrics::register(&mut registry);
+        crate::admin::Measured::register(&mut registry);
         let config = EngineConfig { max_instances: 4, guest_threads: 1, ..EngineConfig::new(cache.path().join("c")) };
         let engine = Plugins::new(config, &mut registry).unwrap();
         let mut tenants = tenant_registry(&engine);

@@ -1,8 +1,9 @@
-//! A listener of plain HTTP for operators: one request on a connection, a few at a time, each with a deadline.
+//! A listener of plain HTTP for operators: one request on a connection, a few at a time, each with a deadline. Only answers that go on
+//! for as long as somebody reads them have none; they end when nobody reads.
 
 use bytes::Bytes;
 use http::{Request, Response};
-use http_body_util::Full;
+use http_body_util::{BodyExt, Full, combinators::UnsyncBoxBody};
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use socket2::{Domain, SockAddr, Type};
@@ -12,7 +13,7 @@ use std::{
     fmt, fs,
     future::Future,
     io,
-    net::SocketAddr,
+    net::{IpAddr, SocketAddr},
     os::unix::fs::{FileTypeExt, PermissionsExt},
     path::{Path, PathBuf},
     sync::Arc,
@@ -21,13 +22,16 @@ use std::{
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::{TcpListener, UnixListener},
-    sync::Semaphore,
+    sync::{OwnedSemaphorePermit, Semaphore},
 };
-use tokio_util::task::AbortOnDropHandle;
+use tokio_io_timeout::TimeoutStream;
+use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 use tracing::{Instrument, Span, debug, warn};
 
 /// How long a request's head may take.
 const HEAD: Duration = Duration::from_secs(5);
+/// How long a client may not read what it is sent.
+const STALLED: Duration = Duration::from_secs(30);
 /// Connections that the kernel keeps for us to accept.
 const BACKLOG: i32 = 128;
 /// A UNIX socket is for the user of this process alone.
@@ -42,11 +46,19 @@ pub(crate) struct Terms {
     pub(crate) request: Duration,
 }
 
+/// The body of an answer.
+pub(crate) type Body = UnsyncBoxBody<Bytes, Infallible>;
+
 /// Who answers requests.
 pub(crate) trait Answers: Clone + Send + Sync + 'static {
     /// Answers one. Dropped when the client goes away, or at the deadline.
-    fn answer(&self, peer: Peer, request: Request<Incoming>) -> impl Future<Output = Response<Full<Bytes>>> + Send;
+    fn answer(&self, peer: Peer, request: Request<Incoming>) -> impl Future<Output = Response<Body>> + Send;
 }
+
+/// An extension of an answer that goes on for as long as somebody reads it. It has no deadline, and is none of those that are answered
+/// at a time: whoever makes it bounds how many there are.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Lasting;
 
 /// Who asks.
 #[derive(Clone, Copy, Debug)]
@@ -168,6 +180,16 @@ impl Listening {
 
 // === impl Peer ===
 
+impl Peer {
+    /// Its address; none on a UNIX socket.
+    pub(crate) fn ip(self) -> Option<IpAddr> {
+        match self {
+            Self::Tcp(address) => Some(address.ip().to_canonical()),
+            Self::Unix(_) => None,
+        }
+    }
+}
+
 impl fmt::Display for Peer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -184,14 +206,7 @@ async fn accept(listening: Listening, terms: Terms, answers: impl Answers) {
         let slot = slots.clone().acquire_owned().await.expect("nobody closes the slots");
         match listening.accept().await {
             Ok((stream, peer)) => {
-                let serve = serve(stream, peer, terms, answers.clone());
-                tokio::spawn(
-                    async move {
-                        serve.await;
-                        drop(slot);
-                    }
-                    .in_current_span(),
-                );
+                tokio::spawn(serve(stream, peer, terms, answers.clone(), slot).in_current_span());
             }
             Err(error) => {
                 // Out of descriptors, most of the time: come back when some may be free.
@@ -202,21 +217,47 @@ async fn accept(listening: Listening, terms: Terms, answers: impl Answers) {
     }
 }
 
-async fn serve(stream: Box<dyn Stream>, peer: Peer, terms: Terms, answers: impl Answers) {
-    let answer = move |request: Request<Incoming>| {
-        let answers = answers.clone();
-        async move { Ok::<_, Infallible>(answers.answer(peer, request).await) }
+async fn serve(stream: Box<dyn Stream>, peer: Peer, terms: Terms, answers: impl Answers, slot: OwnedSemaphorePermit) {
+    let lasts = CancellationToken::new();
+    let answer = |request: Request<Incoming>| {
+        let (answers, lasts) = (answers.clone(), lasts.clone());
+        async move {
+            let answer = answers.answer(peer, request).await;
+            if answer.extensions().get::<Lasting>().is_some() {
+                lasts.cancel();
+            }
+            Ok::<_, Infallible>(answer)
+        }
     };
+    let mut stream = TimeoutStream::new(stream);
+    stream.set_write_timeout(Some(STALLED));
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD)
         .keep_alive(false)
-        .serve_connection(TokioIo::new(stream), service_fn(answer));
-    match tokio::time::timeout(terms.request, connection).await {
-        Ok(Ok(())) => {}
-        Ok(Err(error)) => debug!(%error, "request failed"),
-        Err(_) => debug!("request timed out"),
+        .serve_connection(TokioIo::new(Box::pin(stream)), service_fn(answer));
+    let deadline = async {
+        tokio::select! {
+            () = tokio::time::sleep(terms.request) => {}
+            () = lasts.cancelled() => {
+                drop(slot);
+                std::future::pending().await
+            }
+        }
+    };
+    tokio::select! {
+        served = connection => {
+            if let Err(error) = served {
+                debug!(%error, "request failed");
+            }
+        }
+        () = deadline => debug!("request timed out"),
     }
+}
+
+/// A body that is all there.
+pub(crate) fn full(bytes: impl Into<Bytes>) -> Body {
+    Full::new(bytes.into()).boxed_unsync()
 }
 
 #[cfg(test)]

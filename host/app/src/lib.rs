@@ -11,19 +11,24 @@
 //! # }
 //! ```
 
+mod access;
 mod admin;
 mod app;
 mod assembly;
+mod certificates;
 mod cli;
 mod config;
 mod control;
 mod descriptors;
 mod doctor;
 mod endpoint;
+mod events;
 mod live;
 mod logs;
 mod ops;
+mod rfc3339;
 mod token;
+mod uploads;
 mod usage;
 
 pub use app::{App, Running};

@@ -1,9 +1,7 @@
 //! The operators' listener: `/healthz`, `/readyz`, `/metrics` and `/metrics/tenants`, apart from everything that clients reach.
 
-use crate::endpoint::{Answers, Endpoint, Peer, Socket, Terms};
-use bytes::Bytes;
+use crate::endpoint::{Answers, Body, Endpoint, Peer, Socket, Terms, full};
 use http::{HeaderValue, Method, Request, Response, StatusCode, header};
-use http_body_util::Full;
 use hyper::body::Incoming;
 use prometheus_client::{metrics::gauge::Gauge, registry::Registry};
 use std::{
@@ -17,6 +15,9 @@ use std::{
     time::Duration,
 };
 use tracing::info_span;
+
+/// The media type of metrics: OpenMetrics.
+pub(crate) const METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 const TERMS: Terms = Terms { connections: 64, request: Duration::from_secs(10) };
 
@@ -67,7 +68,17 @@ impl Health {
         self.0.draining.set(1);
     }
 
-    fn answer(&self, method: &Method, path: &str) -> Response<Full<Bytes>> {
+    /// No new connections are accepted any more.
+    pub(crate) fn is_draining(&self) -> bool {
+        self.0.draining.get() == 1
+    }
+
+    /// Everything that is measured; none while the server is being assembled.
+    pub(crate) fn metrics(&self) -> Option<String> {
+        encoded(self.0.registry.get()?)
+    }
+
+    fn answer(&self, method: &Method, path: &str) -> Response<Body> {
         if method != Method::GET && method != Method::HEAD {
             let mut response = text(StatusCode::METHOD_NOT_ALLOWED, "use GET\n");
             response.headers_mut().insert(header::ALLOW, HeaderValue::from_static("GET, HEAD"));
@@ -101,27 +112,31 @@ impl Ops {
 }
 
 impl Answers for Health {
-    fn answer(&self, _: Peer, request: Request<Incoming>) -> impl Future<Output = Response<Full<Bytes>>> + Send {
+    fn answer(&self, _: Peer, request: Request<Incoming>) -> impl Future<Output = Response<Body>> + Send {
         ready(Self::answer(self, request.method(), request.uri().path()))
     }
 }
 
-fn metrics(registry: &OnceLock<Registry>) -> Response<Full<Bytes>> {
+fn metrics(registry: &OnceLock<Registry>) -> Response<Body> {
     let Some(registry) = registry.get() else {
         return text(StatusCode::SERVICE_UNAVAILABLE, "starting\n");
     };
-    let mut body = String::new();
-    if prometheus_client::encoding::text::encode(&mut body, registry).is_err() {
+    let Some(body) = encoded(registry) else {
         return text(StatusCode::INTERNAL_SERVER_ERROR, "failed to encode the metrics\n");
-    }
-    let mut response = Response::new(Full::from(body));
-    let openmetrics = HeaderValue::from_static("application/openmetrics-text; version=1.0.0; charset=utf-8");
-    response.headers_mut().insert(header::CONTENT_TYPE, openmetrics);
+    };
+    let mut response = Response::new(full(body));
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(METRICS));
     response
 }
 
-fn text(status: StatusCode, body: &'static str) -> Response<Full<Bytes>> {
-    let mut response = Response::new(Full::from(body));
+fn encoded(registry: &Registry) -> Option<String> {
+    let mut text = String::new();
+    prometheus_client::encoding::text::encode(&mut text, registry).ok()?;
+    Some(text)
+}
+
+fn text(status: StatusCode, body: &'static str) -> Response<Body> {
+    let mut response = Response::new(full(body));
     *response.status_mut() = status;
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
     response

@@ -1,6 +1,6 @@
 //! The seam at which requests are judged.
 
-use crate::{BoxFuture, CallError, Principal, Response, UpgradeRequest};
+use crate::{BoxFuture, CallError, PluginId, Principal, Response, UpgradeRequest};
 use std::{fmt::Debug, sync::Arc};
 
 /// Decides, before the 101, who is asking.
@@ -11,6 +11,11 @@ pub trait Authenticator: Debug + Send + Sync {
     ///
     /// When the plugin died or could not be asked: the request is then refused.
     fn authenticate(&self, request: Arc<UpgradeRequest>) -> BoxFuture<Result<Verdict, CallError>>;
+
+    /// The plugin that it is, for operators.
+    fn plugin(&self) -> Option<&PluginId> {
+        None
+    }
 }
 
 /// What an authenticator says of a request.

@@ -1,7 +1,8 @@
 //! The seam at which connections are served.
 
 use crate::{
-    BoxFuture, CallError, CloseFrame, Ending, Field, Frame, Lifeline, Message, Principal, Response, UpgradeRequest,
+    BoxFuture, CallError, CloseFrame, ConnectionId, Ending, Field, Frame, InstanceStatus, Lifeline, Message,
+    PluginId, Principal, Response, UpgradeRequest,
 };
 use std::{
     fmt::{self, Debug},
@@ -20,6 +21,16 @@ pub trait Behavior: Debug + Send + Sync {
         request: Arc<UpgradeRequest>,
         principal: Option<Arc<Principal>>,
     ) -> BoxFuture<Result<Upgraded, CallError>>;
+
+    /// The plugin that it is, for operators.
+    fn plugin(&self) -> Option<&PluginId> {
+        None
+    }
+
+    /// The instance that serves a connection, for operators.
+    fn instance_of(&self, _connection: ConnectionId) -> Option<InstanceStatus> {
+        None
+    }
 }
 
 /// The answer to an upgrade request.

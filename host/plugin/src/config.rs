@@ -2,8 +2,8 @@
 
 use crate::{compiler::Compiler, mappings::Budget, policy::InstancePolicy};
 use bytes::Bytes;
-use socklet_core::PluginId;
-use std::{collections::BTreeMap, fmt, path::PathBuf, time::Duration};
+use socklet_core::{Herald, PluginId};
+use std::{collections::BTreeMap, fmt, path::PathBuf, sync::Arc, time::Duration};
 use tokio::runtime::Handle;
 
 /// The engine's settings.
@@ -24,6 +24,8 @@ pub struct EngineConfig {
     pub guest_threads: usize,
     /// The runtime whose time is that of timers and of idle instances. None: the guest threads'. For tests that stop the time.
     pub time: Option<Handle>,
+    /// Who tells operators of new versions and of instances that die.
+    pub herald: Option<Arc<dyn Herald>>,
 }
 
 /// One plugin.
@@ -135,6 +137,7 @@ impl EngineConfig {
             max_mappings: None,
             guest_threads: cores,
             time: None,
+            herald: None,
         }
     }
 

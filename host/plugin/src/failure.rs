@@ -6,7 +6,7 @@ use crate::{
     metrics::{Hook, Outcome},
     state::Scope,
 };
-use socklet_core::{CallError, DeathKind, EventId};
+use socklet_core::{CallError, DeathKind, EventId, News};
 use tracing::{info, warn};
 use wasmtime::{Trap, component::ResourceTableError};
 
@@ -46,12 +46,13 @@ impl Failure {
     /// Logs the failure under a new event id; the error for the caller has only that.
     pub(crate) fn report(&self, scope: &Scope, hook: Hook) -> CallError {
         let event = EventId::next();
-        let Scope { tenant, route, plugin, .. } = scope;
+        let Scope { tenant, route, plugin, metrics, .. } = scope;
         let hook = hook.as_str();
         match self {
             Self::Died(kind, error) => {
                 let reason = kind.as_str();
                 warn!(%event, %tenant, %route, %plugin, hook, kind = reason, error, "plugin instance died");
+                metrics.tell(News::Died { tenant: tenant.name(), route, plugin, hook, kind: *kind, event });
                 CallError::Died { kind: *kind, event }
             }
             Self::Canceled => {

@@ -23,7 +23,7 @@ use crate::{
     usage::{Ledger, Usage},
     version::Version,
 };
-use socklet_core::{Connections, PluginId, RouteName, Tenant};
+use socklet_core::{Connections, News, PluginId, RouteName, Tenant, VersionChange};
 use std::{
     fmt,
     sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak},
@@ -143,6 +143,12 @@ impl Loaded {
 
     pub(crate) fn metrics(&self) -> &Metrics {
         &self.common.metrics
+    }
+
+    /// Tells operators that this version is current.
+    pub(crate) fn announce(&self, how: VersionChange) {
+        let (plugin, version, digest) = (self.name(), self.number, self.digest());
+        self.metrics().tell(News::VersionChanged { plugin, version, digest, how });
     }
 
     pub(crate) fn credentials(&self) -> bool {

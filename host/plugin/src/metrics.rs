@@ -6,7 +6,7 @@ use prometheus_client::{
     metrics::{MetricType, counter::Counter, family::Family, gauge::Gauge},
     registry::Registry,
 };
-use socklet_core::DeathKind;
+use socklet_core::{DeathKind, Herald, News};
 use std::{
     fmt,
     sync::{
@@ -61,6 +61,7 @@ pub(crate) enum AuthOutcome {
 pub(crate) struct Metrics(Arc<Inner>);
 
 struct Inner {
+    herald: Option<Arc<dyn Herald>>,
     calls: Arc<Calls>,
     memory: Gauge,
     live: Gauge,
@@ -151,7 +152,7 @@ struct Word(&'static str);
 
 impl Metrics {
     /// Registers everything; the registry brings the prefix.
-    pub(crate) fn register(registry: &mut Registry) -> Self {
+    pub(crate) fn register(registry: &mut Registry, herald: Option<Arc<dyn Herald>>) -> Self {
         let instances = Family::<InState, Gauge>::default();
         let inner = Inner {
             calls: Arc::default(),
@@ -166,6 +167,7 @@ impl Metrics {
             memory: Gauge::default(),
             traps: Family::default(),
             auth: Family::default(),
+            herald,
         };
         registry.register("plugin_calls", "Calls into plugins", Ends(inner.calls.clone()));
         registry.register(
@@ -261,6 +263,13 @@ impl Metrics {
     /// A plugin has another version, or was to have one.
     pub(crate) fn swapped(&self, outcome: &'static str) {
         self.0.swaps.get_or_create(&Swap { outcome: Word(outcome) }).inc();
+    }
+
+    /// Tells operators who listen.
+    pub(crate) fn tell(&self, news: News<'_>) {
+        if let Some(herald) = &self.0.herald {
+            herald.tell(news);
+        }
     }
 
     pub(crate) fn breakers(&self) -> &Gauge {

@@ -4,8 +4,8 @@ use crate::{
     auth::PluginAuthenticator, config::RouteInstances, contract::Kind, plugin::Plugin, serving::Serving, swap::Line,
 };
 use socklet_core::{
-    Authenticator, Behavior, BoxFuture, CallError, Connections, Principal, RouteName, Tenant, UpgradeRequest, Upgraded,
-    Verdict,
+    Authenticator, Behavior, BoxFuture, CallError, ConnectionId, Connections, InstanceStatus, PluginId, Principal,
+    RouteName, Tenant, UpgradeRequest, Upgraded, Verdict,
 };
 use std::{
     fmt,
@@ -88,6 +88,14 @@ impl Behavior for RouteBehavior {
             serving.upgrade(request, principal).await
         })
     }
+
+    fn plugin(&self) -> Option<&PluginId> {
+        Some(self.0.place.plugin.id())
+    }
+
+    fn instance_of(&self, connection: ConnectionId) -> Option<InstanceStatus> {
+        self.0.serving.get()?.instance_of(connection)
+    }
 }
 
 impl fmt::Debug for RouteBehavior {
@@ -133,6 +141,10 @@ impl Authenticator for RouteAuthenticator {
             let authenticator = on_route.begin(on_route.place.plugin.need().await?)?;
             authenticator.authenticate(request).await
         })
+    }
+
+    fn plugin(&self) -> Option<&PluginId> {
+        Some(self.0.place.plugin.id())
     }
 }
 

@@ -12,7 +12,6 @@ use crate::{
     guests::Guests,
     load::{Tools, prepare},
     loaded::{Common, Loaded},
-    look::InstanceStatus,
     meter::Place,
     metrics::Metrics,
     on_route::{RouteAuthenticator, RouteBehavior},
@@ -21,7 +20,7 @@ use crate::{
     usage::UsageRow,
 };
 use prometheus_client::registry::Registry;
-use socklet_core::{CallError, ConnectionId, Connections, PluginId, Quotas, RouteName, Tenant, TenantName};
+use socklet_core::{CallError, Connections, PluginId, Quotas, RouteName, Tenant, TenantName};
 use std::{
     fmt,
     sync::{Arc, OnceLock},
@@ -125,7 +124,7 @@ impl Plugins {
         let engines = Engines::new(&config)
             .map_err(|error| EngineError::Engine { instances: config.max_instances, reason: format!("{error:#}") })?;
         let guests = Arc::new(Guests::start_threads(config.guest_threads, engines.all(), config.time)?);
-        let metrics = Metrics::register(registry);
+        let metrics = Metrics::register(registry, config.herald.clone());
         let common = Arc::new(Common::new(guests, metrics));
         let (compiler, loads) = (config.compiler, Semaphore::new(LOADS));
         Ok(Self(Arc::new(Inner { engines, cache, compiler, common, loads })))
@@ -330,11 +329,6 @@ impl Plugin {
     /// When there is none.
     pub fn roll_back(&self) -> Result<VersionStatus, NothingBefore> {
         self.line().ok_or(NothingBefore)?.roll_back().map(|loaded| swap::status(&loaded))
-    }
-
-    /// The instance that serves a connection, where this plugin does.
-    pub fn instance_of(&self, connection: ConnectionId) -> Option<InstanceStatus> {
-        self.line()?.instance_of(connection)
     }
 
     /// The versions that are in use or can be brought back, the newest first; none before it is loaded.

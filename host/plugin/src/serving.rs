@@ -10,7 +10,6 @@ use crate::{
     instance::BehaviorInstance,
     keeper,
     loaded::Loaded,
-    look::InstanceStatus,
     metrics::Hook,
     policy::{InstancePolicy, Key},
     rest::Bedtime,
@@ -21,7 +20,8 @@ use crate::{
     version::Version,
 };
 use socklet_core::{
-    Acceptance, CallError, ConnectionId, Connections, Principal, Response, RouteName, Tenant, UpgradeRequest, Upgraded,
+    Acceptance, CallError, ConnectionId, Connections, InstanceStatus, Principal, Response, RouteName, Tenant,
+    UpgradeRequest, Upgraded,
 };
 use std::{
     fmt,
@@ -121,6 +121,11 @@ impl Serving {
     }
 
     /// Takes over what can change while connections are open.
+    /// The instance that serves a connection, if it is here.
+    pub(crate) fn instance_of(&self, connection: ConnectionId) -> Option<InstanceStatus> {
+        self.roster.find(connection).map(|cell| cell.status())
+    }
+
     pub(crate) fn set(&self, instances: &RouteInstances) {
         self.bedtime.set(instances.hibernate_after);
         self.breaker.set(instances.max_deaths);
@@ -287,10 +292,6 @@ impl Follower for Serving {
         self.breaker.reset();
         let guests = self.guests.clone();
         guests.keep(roster::move_all(self, version, before));
-    }
-
-    fn instance_of(&self, connection: ConnectionId) -> Option<InstanceStatus> {
-        self.roster.find(connection).map(|cell| cell.status())
     }
 }
 

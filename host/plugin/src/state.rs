@@ -115,7 +115,7 @@ impl Scope {
     pub(crate) fn for_tests() -> Self {
         let (route, plugin): (RouteName, PluginId) = ("r".parse().expect("a name"), "p".parse().expect("a name"));
         let tenant = Arc::new(Tenant::new("t".parse().expect("a name"), socklet_core::Quotas::default()));
-        let metrics = Metrics::register(&mut prometheus_client::registry::Registry::default());
+        let metrics = Metrics::register(&mut prometheus_client::registry::Registry::default(), None);
         Self {
             log: Arc::new(GuestLog::new(tenant.clone(), route.clone(), plugin.clone(), metrics.clone())),
             route,

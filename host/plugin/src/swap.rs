@@ -1,7 +1,7 @@
 //! The versions of a plugin: a new one takes over while connections stay, and gives way again when it fails.
 
-use crate::{contract::Kind, loaded::Loaded, look::InstanceStatus};
-use socklet_core::ConnectionId;
+use crate::{contract::Kind, loaded::Loaded};
+use socklet_core::VersionChange;
 use std::{
     fmt,
     sync::{Arc, Mutex, MutexGuard, Weak},
@@ -15,11 +15,6 @@ const REMEMBERED: usize = 64;
 pub(crate) trait Follower: Send + Sync {
     /// Takes the version for everything that begins from now on. Does not wait.
     fn follow(self: Arc<Self>, loaded: &Arc<Loaded>);
-
-    /// The instance that serves a connection, if it is here.
-    fn instance_of(&self, _connection: ConnectionId) -> Option<InstanceStatus> {
-        None
-    }
 }
 
 /// The versions of one plugin, one after the other.
@@ -125,6 +120,7 @@ impl Line {
         state.forget(older);
         info!(plugin = %state.current.name(), version = state.current.number(), digest = state.current.digest(), "plugin swapped");
         state.current.metrics().swapped("ok");
+        state.current.announce(VersionChange::Swapped);
     }
 
     /// The version before takes over again; after that, a rollback brings back this one.
@@ -136,6 +132,7 @@ impl Line {
         state.before = Some(left);
         info!(plugin = %state.current.name(), version = state.current.number(), "plugin rolled back");
         state.current.metrics().swapped("rolled-back");
+        state.current.announce(VersionChange::RolledBack);
         Ok(state.current.clone())
     }
 
@@ -152,6 +149,7 @@ impl Line {
             "the new version of a plugin fails, the one before it goes on"
         );
         state.current.metrics().swapped("failed-trial");
+        state.current.announce(VersionChange::FailedTrial);
         state.forget(Some(failed));
     }
 
@@ -166,12 +164,6 @@ impl Line {
         versions.sort_by_key(|version| std::cmp::Reverse(version.version));
         versions.retain(|version| version.role != VersionRole::Old || version.live + version.hibernated > 0);
         versions
-    }
-
-    /// The instance that serves a connection, on whichever route.
-    pub(crate) fn instance_of(&self, connection: ConnectionId) -> Option<InstanceStatus> {
-        let followers: Vec<_> = self.state().followers.iter().filter_map(Weak::upgrade).collect();
-        followers.iter().find_map(|follower| follower.instance_of(connection))
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

@@ -8,7 +8,7 @@ use crate::{
     gate::Gate,
     handshake::{self, ANSWER, DENIAL, Handshake, InvalidAnswer},
     listener::Origin,
-    registry::{NoPlace, Peer, Registration},
+    registry::{About, NoPlace, Peer, Registration},
     request::upgrade_request,
     server::{Counted, Inner, Slot},
 };
@@ -97,11 +97,11 @@ pub(crate) async fn admit(
     let request = upgrade_request(parts, id, origin, &route, &authority, path, captures);
     let request = Arc::new(request);
     let Grant(principal) = authenticate(&route, &request).await?;
-    let (cork, gate) = (slot.cork().clone(), origin.gate.clone());
-    let registered = route.connections.register(id, principal.clone(), cork, gate);
+    let about = About::new(origin.gate.clone(), origin.client);
+    let registered = route.connections.register(id, principal.clone(), slot.cork().clone(), about);
     let registration = registered.map_err(|no_place| match no_place {
         NoPlace::Full => {
-            server.metrics.limit_hit("route_max_connections");
+            server.metrics.limit_hit("route_max_connections", Some((route.tenant().name(), &route.config.name)));
             Refused::Host(Refusal::Unavailable { retry_after: RETRY_AFTER })
         }
         NoPlace::Retired => Refused::Host(Refusal::Unavailable { retry_after: AT_ONCE }),
@@ -113,8 +113,8 @@ pub(crate) async fn admit(
     let behavior = route.behavior.as_ref().ok_or(Refused::Host(Refusal::NotFound))?;
     match behavior.upgrade(request, principal).await.map_err(failed)? {
         Upgraded::Accepted(acceptance, session) => {
-            let (response, compression) =
-                accept(&route, &handshake, &acceptance).map_err(|what| invalid(&route, "on-upgrade", &what))?;
+            let (response, compression) = accept(&route, &handshake, &acceptance, registration.peer())
+                .map_err(|what| invalid(&route, "on-upgrade", &what))?;
             let admission = Admission { route, registration, session, counted, slot: None, compression };
             Ok((response, admission))
         }
@@ -136,12 +136,12 @@ fn check_origin(route: &Route, asked: &Asked<'_>) -> Result<(), Refused> {
         },
         (Some(_), Some(_)) => return refused,
     };
-    if route.config.origins.allows(origin, &asked.authority, false) { Ok(()) } else { refused }
+    if route.config.origins.allows(origin, &asked.authority, asked.origin.tls.is_some()) { Ok(()) } else { refused }
 }
 
 fn take_place(server: &Inner, slot: &Slot, route: &Route, gate: &Arc<Gate>) -> Result<Counted, Refused> {
     let limit = |name, refusal| {
-        server.metrics.limit_hit(name);
+        server.metrics.limit_hit(name, Some((route.tenant().name(), &route.config.name)));
         Refused::Host(refusal)
     };
     if server.draining.is_cancelled() || gate.is_closed() {
@@ -181,10 +181,14 @@ fn accept(
     route: &Route,
     handshake: &Handshake,
     acceptance: &Acceptance,
+    peer: &Peer,
 ) -> Result<(Response<Bytes>, Option<Deflate>), String> {
     let chosen = acceptance.subprotocol.as_deref();
     let subprotocol =
         handshake::choose(&handshake.offered, chosen, &route.config.subprotocols).map_err(|e| e.to_string())?;
+    if let Some(subprotocol) = subprotocol {
+        let _ = peer.about().subprotocol.set(subprotocol.into()); // a connection is accepted once
+    }
     let agreed = route.config.compression.and_then(|route| handshake::agree(&handshake.deflate, &route));
     let (compression, extensions) = agreed.unzip();
     let headers = &acceptance.headers;

@@ -8,6 +8,7 @@ use crate::{
     listener::Origin,
     routing::decode_path,
     server::{Inner, Slot},
+    tls::Secured,
 };
 use bytes::Bytes;
 use futures_util::FutureExt;
@@ -18,7 +19,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use socklet_core::{ConnectionId, EventId, Refusal};
 use std::{convert::Infallible, io, panic::AssertUnwindSafe, pin::pin, sync::Arc, time::Duration};
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, sleep_until, timeout};
 use tower::ServiceExt;
 use tower_http::services::ServeDir;
 use tracing::{Instrument, debug, error, info, info_span};
@@ -31,8 +32,8 @@ type Body = UnsyncBoxBody<Bytes, io::Error>;
 /// How long a response may take to be read by its client, once no more requests are taken.
 const LAST_RESPONSE: Duration = Duration::from_secs(30);
 
-/// Serves one socket until it closes or becomes a WebSocket.
-pub(crate) async fn serve<S: Socket>(server: Arc<Inner>, stream: S, origin: Origin, slot: Slot) {
+/// Serves one socket until it closes or becomes a WebSocket. `deadline` is that of the handshakes: TLS has taken its time already.
+pub(crate) async fn serve<S: Socket>(server: Arc<Inner>, stream: S, origin: Origin, slot: Slot, deadline: Instant) {
     let slot = Arc::new(slot);
     let origin = Arc::new(origin);
     let (config, gate) = (server.config.load_full(), origin.gate.clone());
@@ -55,7 +56,7 @@ pub(crate) async fn serve<S: Socket>(server: Arc<Inner>, stream: S, origin: Orig
             served = connection.as_mut() => served,
             () = server.draining.cancelled() => finish(connection).await,
             () = gate.closed() => finish(connection).await,
-            () = sleep(handshake_timeout) => finish(connection).await,
+            () = sleep_until(deadline) => finish(connection).await,
         }
     };
     let served = tokio::select! {
@@ -107,6 +108,8 @@ async fn respond<S: Socket>(
         "request",
         listener = %origin.gate.name(),
         client = origin.client.map(|client| client.to_string()),
+        tls = origin.tls.as_ref().map(|tls| tls.version),
+        certificate = origin.tls.as_ref().and_then(Secured::subject),
         method = %parts.method,
         path = parts.uri.path(),
         query = parts.uri.query().map(|query| server.config.load().mask.query(query)),
@@ -205,13 +208,13 @@ async fn answer(server: &Arc<Inner>, origin: &Origin, slot: &Slot, parts: Parts)
         return refused(Refusal::NotFound);
     }
     let asked = admission::Asked { parts: &parts, handshake, origin, authority, path, captures };
-    let admitted = admission::admit(server, slot, route, asked);
+    let admitted = admission::admit(server, slot, route.clone(), asked);
     match timeout(config.handshake_timeout, admitted).await {
         Ok(Ok((response, admission))) => Answered::Accepted(response, Box::new(admission)),
         Ok(Err(Refused::Host(refusal))) => refused(refusal),
         Ok(Err(Refused::Plugin(response, outcome))) => Answered::Refused(*response, outcome),
         Err(_) => {
-            server.metrics.limit_hit("handshake_timeout");
+            server.metrics.limit_hit("handshake_timeout", Some((route.tenant().name(), &route.config.name)));
             refused(Refusal::Unavailable { retry_after: Duration::from_secs(1) })
         }
     }

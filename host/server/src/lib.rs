@@ -20,6 +20,7 @@ mod listener;
 mod listeners;
 mod mask;
 mod metrics;
+mod operate;
 mod rate;
 mod registry;
 mod request;
@@ -28,6 +29,7 @@ mod routing;
 mod server;
 #[cfg(test)]
 mod tests;
+mod tls;
 mod workers;
 
 pub use closing::Leaving;
@@ -39,8 +41,13 @@ pub use listener::{Bind, BindError, InvalidBind, Listener, ListenerConfig};
 pub use listeners::{ListenerStatus, Stopped};
 pub use mask::Mask;
 pub use metrics::Metrics;
+pub use operate::{ConnectionFilter, ConnectionState, ConnectionView, RouteView, Traffic};
 pub use registry::RouteConnections;
 pub use route::{Route, Routes};
 pub use routing::{HeaderCondition, HostPattern, InvalidHeader, InvalidHost, InvalidPath, PathPattern, RouteConflict};
 pub use server::Server;
+pub use tls::{
+    CertificateFiles, ClientAuth, Stamps, Tls, TlsAcceptor, TlsCertificate, TlsPart, TlsProblem, TlsSettings,
+    TlsVersion,
+};
 pub use workers::Workers;

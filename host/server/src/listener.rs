@@ -1,6 +1,10 @@
 //! Listening sockets: TCP on IPv4 and IPv6, and UNIX sockets.
 
-use crate::{gate::Gate, workers::Worker};
+use crate::{
+    gate::Gate,
+    tls::{Secured, Tls, TlsAcceptor},
+    workers::Worker,
+};
 use socket2::{Domain, Protocol, SockAddr, SockRef, Socket, Type};
 use socklet_core::ListenerName;
 use std::{
@@ -39,6 +43,8 @@ pub struct ListenerConfig {
     pub name: ListenerName,
     /// Where it listens.
     pub bind: Bind,
+    /// TLS on it; none: it is plain.
+    pub tls: Option<Tls>,
 }
 
 /// A listener cannot be bound.
@@ -67,6 +73,7 @@ pub struct Listener {
     bind: Bind,
     local: Bind,
     socket: Listening,
+    tls: Option<TlsAcceptor>,
     worker: Arc<Worker>,
 }
 
@@ -102,6 +109,8 @@ pub(crate) struct Origin {
     pub(crate) local: String,
     /// None on a UNIX socket.
     pub(crate) client: Option<SocketAddr>,
+    /// None on a plain listener, and before the handshake.
+    pub(crate) tls: Option<Secured>,
 }
 
 // === impl Bind ===
@@ -140,14 +149,17 @@ impl Listener {
     ///
     /// When the address is in use or not ours. A UNIX socket that nobody listens on any more is replaced.
     pub(crate) fn bind(config: ListenerConfig, worker: &Arc<Worker>) -> Result<Self, BindError> {
-        let ListenerConfig { name, bind } = config;
+        let ListenerConfig { name, bind, tls } = config;
         let _entered = worker.runtime().enter();
         let bound = match &bind {
             Bind::Tcp(address) => bind_tcp(*address, None),
             Bind::Unix(path) => bind_unix(path),
         };
         match bound {
-            Ok((local, socket)) => Ok(Self { name, bind, local, socket, worker: worker.clone() }),
+            Ok((local, socket)) => {
+                let tls = tls.map(TlsAcceptor::new);
+                Ok(Self { name, bind, local, socket, tls, worker: worker.clone() })
+            }
             Err(source) => Err(BindError { name, bind, source }),
         }
     }
@@ -158,10 +170,13 @@ impl Listener {
     ///
     /// When there is no descriptor left.
     pub(crate) fn with_socket_of(config: ListenerConfig, other: &Self) -> Result<Self, BindError> {
-        let ListenerConfig { name, bind } = config;
+        let ListenerConfig { name, bind, tls } = config;
         let _entered = other.worker.runtime().enter();
         match other.socket.again() {
-            Ok(socket) => Ok(Self { name, bind, local: other.local.clone(), socket, worker: other.worker.clone() }),
+            Ok(socket) => {
+                let (local, tls, worker) = (other.local.clone(), tls.map(TlsAcceptor::new), other.worker.clone());
+                Ok(Self { name, bind, local, socket, tls, worker })
+            }
             Err(source) => Err(BindError { name, bind, source }),
         }
     }
@@ -173,14 +188,17 @@ impl Listener {
     ///
     /// As [`Listener::bind`].
     pub(crate) fn bind_beside(config: ListenerConfig, other: &Self) -> Result<Self, BindError> {
-        let ListenerConfig { name, bind } = config;
+        let ListenerConfig { name, bind, tls } = config;
         let _entered = other.worker.runtime().enter();
         let bound = match (&bind, &other.socket) {
             (Bind::Tcp(address), Listening::Tcp(socket)) => bind_tcp(*address, Some(socket)),
             _ => Err(io::ErrorKind::AddrInUse.into()),
         };
         match bound {
-            Ok((local, socket)) => Ok(Self { name, bind, local, socket, worker: other.worker.clone() }),
+            Ok((local, socket)) => {
+                let tls = tls.map(TlsAcceptor::new);
+                Ok(Self { name, bind, local, socket, tls, worker: other.worker.clone() })
+            }
             Err(source) => Err(BindError { name, bind, source }),
         }
     }
@@ -203,6 +221,11 @@ impl Listener {
     /// Where it listens, with the port that the system chose for port 0.
     pub fn local(&self) -> Bind {
         self.local.clone()
+    }
+
+    /// Its TLS, which can be changed while it listens; none: it is plain.
+    pub fn tls(&self) -> Option<&TlsAcceptor> {
+        self.tls.as_ref()
     }
 
     /// Waits for a connection. Cancel-safe.
@@ -255,7 +278,7 @@ impl Listener {
             }
             Accepted::Unix(_) => self.local.to_string(),
         };
-        Ok((stream, Origin { gate: gate.clone(), local, client }))
+        Ok((stream, Origin { gate: gate.clone(), local, client, tls: None }))
     }
 }
 
@@ -347,7 +370,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("s");
         drop(std::os::unix::net::UnixListener::bind(&path).unwrap());
-        let config = || ListenerConfig { name: "a".parse().unwrap(), bind: Bind::Unix(path.clone()) };
+        let config = || ListenerConfig { name: "a".parse().unwrap(), bind: Bind::Unix(path.clone()), tls: None };
         let threads = Threads::here();
         let live = Listener::bind(config(), threads.for_listener()).unwrap();
         assert!(Listener::bind(config(), threads.for_listener()).is_err());

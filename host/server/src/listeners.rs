@@ -110,7 +110,7 @@ impl Server {
         over.cancel();
         gate.close();
         // In this order: whoever registers after that sees that it is closed.
-        let through = self.inner.peers().into_iter().filter(|peer| Arc::ptr_eq(peer.gate(), &gate));
+        let through = self.inner.peers().into_iter().filter(|peer| Arc::ptr_eq(&peer.about().gate, &gate));
         Some(Stopped { leaving: Leaving::new(through, &CloseReason::ListenerStopped), accepting })
     }
 }

@@ -10,8 +10,12 @@ use prometheus_client::{
     },
     registry::{Registry, Unit},
 };
-use socklet_core::{Cause, CloseCode, Opcode};
-use std::{ops::Deref, sync::Arc, time::Duration};
+use socklet_core::{Cause, CloseCode, Herald, News, Opcode, RouteName, TenantName};
+use std::{
+    ops::Deref,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 /// Counters and gauges of all connections of the node. Clones share them.
 #[derive(Clone, Debug)]
@@ -25,6 +29,7 @@ pub struct Series {
     closed: Family<ClosedLabels, Counter>,
     handshakes: Family<OutcomeLabels, Counter>,
     handshake_duration: Histogram,
+    tls_handshakes: Family<OutcomeLabels, Counter>,
     received: ByOpcode,
     sent: ByOpcode,
     pub(crate) received_bytes: Counter,
@@ -38,6 +43,7 @@ pub struct Series {
     limit_hits: Family<LimitLabels, Counter>,
     pub(crate) accept_errors: Counter,
     pub(crate) sockets: Gauge,
+    herald: OnceLock<Arc<dyn Herald>>,
 }
 
 /// Counters that are looked up once, one for each kind of message.
@@ -106,6 +112,7 @@ impl Metrics {
             opened: Counter::default(),
             closed: Family::default(),
             handshakes: Family::default(),
+            tls_handshakes: Family::default(),
             handshake_duration: Histogram::new(exponential_buckets(0.0005, 2.0, 16)),
             received: ByOpcode::register(registry, "messages_received", "Messages that arrived"),
             sent: ByOpcode::register(registry, "messages_sent", "Messages that were queued for clients"),
@@ -120,6 +127,7 @@ impl Metrics {
             limit_hits: Family::default(),
             accept_errors: Counter::default(),
             sockets: Gauge::default(),
+            herald: OnceLock::new(),
         };
         let m = &metrics;
         registry.register("connections", "Open WebSocket connections", m.connections.clone());
@@ -133,6 +141,7 @@ impl Metrics {
             Unit::Seconds,
             m.handshake_duration.clone(),
         );
+        registry.register("tls_handshakes", "TLS handshakes by outcome", m.tls_handshakes.clone());
         registry.register("received_bytes", "Bytes of messages that arrived", m.received_bytes.clone());
         registry.register("sent_bytes", "Bytes written to clients, frame headers included", m.sent_bytes.clone());
         registry.register("send_queue_bytes", "Bytes queued and not yet written", m.queue_bytes.clone());
@@ -149,6 +158,11 @@ impl Metrics {
         registry.register("accept_errors", "Failed accepts, such as for want of descriptors", m.accept_errors.clone());
         Self(Arc::new(metrics))
     }
+
+    /// From now on operators are told of connections that come and go, and of limits that are reached. Only the first one counts.
+    pub fn announce_by(&self, herald: Arc<dyn Herald>) {
+        let _ = self.0.herald.set(herald);
+    }
 }
 
 impl Deref for Metrics {
@@ -162,6 +176,13 @@ impl Deref for Metrics {
 // === impl Series ===
 
 impl Series {
+    /// Tells operators who listen.
+    pub(crate) fn tell(&self, news: News<'_>) {
+        if let Some(herald) = self.herald.get() {
+            herald.tell(news);
+        }
+    }
+
     pub(crate) fn closed(&self, code: CloseCode, cause: Cause) {
         // Application codes share a series per thousand: a plugin must not make series at will.
         let code = match code.get() {
@@ -175,6 +196,10 @@ impl Series {
     pub(crate) fn handshake(&self, outcome: &'static str, duration: Duration) {
         self.handshakes.get_or_create(&OutcomeLabels { outcome }).inc();
         self.handshake_duration.observe(duration.as_secs_f64());
+    }
+
+    pub(crate) fn tls_handshake(&self, outcome: &'static str) {
+        self.tls_handshakes.get_or_create(&OutcomeLabels { outcome }).inc();
     }
 
     pub(crate) fn message_received(&self, opcode: Opcode, bytes: usize) {
@@ -198,7 +223,10 @@ impl Series {
         self.protocol_errors.get_or_create(&KindLabels { kind }).inc();
     }
 
-    pub(crate) fn limit_hit(&self, limit: &'static str) {
+    /// Counts a limit that was reached, on a route of a tenant.
+    pub(crate) fn limit_hit(&self, limit: &'static str, of: Option<(&TenantName, &RouteName)>) {
+        let (tenant, route) = of.unzip();
+        self.tell(News::LimitHit { limit, tenant, route });
         self.limit_hits.get_or_create(&LimitLabels { limit }).inc();
     }
 }

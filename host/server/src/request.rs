@@ -1,6 +1,6 @@
 //! From an HTTP request's head to the record that plugins see.
 
-use crate::{Route, listener::Origin};
+use crate::{Route, listener::Origin, tls::Secured};
 use http::{HeaderMap, Version, request::Parts};
 use socklet_core::{ConnectionId, Field, UpgradeRequest};
 
@@ -20,11 +20,12 @@ pub(crate) fn upgrade_request(
         ("http.version".to_owned(), version(parts.version).to_owned()),
     ];
     attributes.push(("local.address".to_owned(), origin.local.clone()));
+    attributes.extend(origin.tls.iter().flat_map(Secured::attributes));
     UpgradeRequest {
         connection,
         listener: origin.gate.name().to_string(),
         method: parts.method.to_string(),
-        secure: false,
+        secure: origin.tls.is_some(),
         authority: authority.to_owned(),
         path,
         query: parts.uri.query().map(str::to_owned),

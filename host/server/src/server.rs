@@ -10,6 +10,7 @@ use crate::{
     listener::{Accepted, Origin},
     listeners::Listeners,
     registry::{Cork, Peer},
+    tls::{Failed, Io, TlsAcceptor},
     workers::{Place, Threads, Worker},
 };
 use arc_swap::ArcSwap;
@@ -22,7 +23,10 @@ use std::{
     },
     time::Duration,
 };
-use tokio::net::{TcpStream, UnixStream};
+use tokio::{
+    net::{TcpStream, UnixStream},
+    time::Instant,
+};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::{debug, info, warn};
 
@@ -146,7 +150,7 @@ impl Server {
             match accepted {
                 Ok((stream, origin)) => {
                     backoff = Backoff::default();
-                    self.inner.clone().start(stream, origin, permit, listener.worker());
+                    self.inner.clone().start(stream, origin, permit, listener);
                 }
                 Err(error) => {
                     self.inner.metrics.accept_errors.inc();
@@ -173,7 +177,7 @@ impl Server {
         while let Some(permit) = self.inner.sockets.try_enter()
             && let Ok((stream, origin)) = listener.accept_now(gate)
         {
-            self.inner.clone().start(stream, origin, permit, listener.worker());
+            self.inner.clone().start(stream, origin, permit, listener);
         }
     }
 }
@@ -187,34 +191,36 @@ impl fmt::Debug for Server {
 // === impl Inner ===
 
 impl Inner {
-    fn start(self: Arc<Self>, stream: Accepted, origin: Origin, permit: Permit, here: &Arc<Worker>) {
+    fn start(self: Arc<Self>, stream: Accepted, origin: Origin, permit: Permit, listener: &Listener) {
         let slot = self.slot(&origin, permit);
         let worker = slot.place.worker().clone();
-        match (stream, Arc::ptr_eq(&worker, here)) {
-            (Accepted::Tcp(stream), true) => self.start_stream(stream, origin, slot),
-            (Accepted::Unix(stream), true) => self.start_stream(stream, origin, slot),
+        let (tls, tasks) = (listener.tls().cloned(), self.tasks.clone());
+        match (stream, Arc::ptr_eq(&worker, listener.worker())) {
+            (Accepted::Tcp(stream), true) => drop(tasks.spawn(self.serve(stream, tls, origin, slot))),
+            (Accepted::Unix(stream), true) => drop(tasks.spawn(self.serve(stream, tls, origin, slot))),
             (Accepted::Tcp(stream), false) => {
-                self.hand_over(&worker, stream.into_std(), TcpStream::from_std, origin, slot);
+                self.hand_over(&worker, stream.into_std(), TcpStream::from_std, tls, origin, slot);
             }
             (Accepted::Unix(stream), false) => {
-                self.hand_over(&worker, stream.into_std(), UnixStream::from_std, origin, slot);
+                self.hand_over(&worker, stream.into_std(), UnixStream::from_std, tls, origin, slot);
             }
         }
     }
 
     /// A runtime's reactor knows only its own sockets: from one to the other goes the bare one.
-    fn hand_over<B: Send + 'static, S: Socket>(
+    fn hand_over<B: Send + 'static, S: Socket + Into<Io>>(
         self: Arc<Self>,
         worker: &Worker,
         stream: io::Result<B>,
         from_bare: fn(B) -> io::Result<S>,
+        tls: Option<TlsAcceptor>,
         origin: Origin,
         slot: Slot,
     ) {
         let tasks = self.tasks.clone();
         let served = async move {
             match stream.and_then(from_bare) {
-                Ok(stream) => http::serve(self, stream, origin, slot).await,
+                Ok(stream) => self.serve(stream, tls, origin, slot).await,
                 Err(error) => {
                     self.metrics.accept_errors.inc();
                     warn!(%error, "failed to hand a socket to its thread");
@@ -230,9 +236,42 @@ impl Inner {
         Slot { client, place: self.threads.place(), _permit: permit, metrics: self.metrics.clone() }
     }
 
+    /// Serves a socket until it closes or becomes a WebSocket, behind TLS where the listener has that.
+    async fn serve<S>(self: Arc<Self>, stream: S, tls: Option<TlsAcceptor>, origin: Origin, slot: Slot)
+    where
+        S: Socket + Into<Io>,
+    {
+        let deadline = Instant::now() + self.config.load().handshake_timeout;
+        match tls {
+            None => http::serve(self, stream, origin, slot, deadline).await,
+            // In a box: plain sockets need no room for it.
+            Some(tls) => Box::pin(self.secure(stream.into(), tls, origin, slot, deadline)).await,
+        }
+    }
+
+    async fn secure(self: Arc<Self>, io: Io, tls: TlsAcceptor, mut origin: Origin, slot: Slot, deadline: Instant) {
+        let accepted = tokio::select! {
+            accepted = tls.accept(io, deadline) => accepted,
+            () = self.draining.cancelled() => return,
+        };
+        match accepted {
+            Ok((stream, secured, outcome)) => {
+                self.metrics.tls_handshake(outcome);
+                origin.tls = Some(secured);
+                http::serve(self, stream, origin, slot, deadline).await;
+            }
+            Err(Failed { outcome, reason }) => {
+                self.metrics.tls_handshake(outcome);
+                let client = origin.client.map(|client| client.to_string());
+                debug!(listener = %origin.gate.name(), client, outcome, reason, "tls handshake failed");
+            }
+        }
+    }
+
+    #[cfg(test)]
     pub(crate) fn start_stream(self: Arc<Self>, stream: impl Socket, origin: Origin, slot: Slot) {
-        let tasks = self.tasks.clone();
-        tasks.spawn(http::serve(self, stream, origin, slot));
+        let (tasks, deadline) = (self.tasks.clone(), Instant::now() + self.config.load().handshake_timeout);
+        tasks.spawn(http::serve(self, stream, origin, slot, deadline));
     }
 
     /// Takes one of the tenant's places and one of the node's. The limit's name when there is none.

@@ -1,11 +1,16 @@
 //! Clients that nobody here wrote: Python's `websockets`, node's `ws`, Chromium, and Autobahn's test suite.
 
 use socklet_tests::{Server, repository, target, within};
-use std::{fs, io::Write, path::PathBuf, process::Stdio};
+use std::{
+    fs,
+    io::Write,
+    path::{Path, PathBuf},
+    process::Stdio,
+};
 use tokio::process::Command;
 
 /// What the scenarios of the scripts need.
-const ROUTES: &str = r#"
+pub(super) const ROUTES: &str = r#"
     [[route]]
     path = "/"
     behavior = "echo"
@@ -43,10 +48,10 @@ const ROUTES: &str = r#"
 "#;
 
 /// What is agreed on with a client that asks for nothing.
-const ALONE: &str = "permessage-deflate; server_no_context_takeover; client_no_context_takeover";
+pub(super) const ALONE: &str = "permessage-deflate; server_no_context_takeover; client_no_context_takeover";
 
 /// What is agreed on where contexts are taken over.
-const CONTEXT: &str = "permessage-deflate; server_max_window_bits=14; client_max_window_bits=11";
+pub(super) const CONTEXT: &str = "permessage-deflate; server_max_window_bits=14; client_max_window_bits=11";
 
 /// What a client can ask for, and what it is answered.
 const ASKED: &str =
@@ -54,11 +59,16 @@ const ASKED: &str =
 const GRANTED: &str = "permessage-deflate; server_no_context_takeover; client_no_context_takeover; \
     server_max_window_bits=9; client_max_window_bits=10";
 
-/// Runs a script of `tests/clients`; it must end with 0.
-async fn passes(program: PathBuf, script: &str, arguments: &[&str]) -> String {
+/// Runs a script of `tests/clients`, with more in its environment; it must end with 0.
+pub(super) async fn passes(
+    program: PathBuf,
+    script: &str,
+    arguments: &[&str],
+    environment: &[(&str, &Path)],
+) -> String {
     let script = repository().join("tests/clients").join(script);
     let mut command = Command::new(&program);
-    command.arg(script).args(arguments).stdin(Stdio::null()).kill_on_drop(true);
+    command.arg(script).args(arguments).envs(environment.iter().copied()).stdin(Stdio::null()).kill_on_drop(true);
     let output = command.output().await.unwrap_or_else(|error| panic!("{}: {error}", program.display()));
     let text = |bytes| String::from_utf8_lossy(bytes).into_owned();
     let (out, err) = (text(&output.stdout), text(&output.stderr));
@@ -67,7 +77,7 @@ async fn passes(program: PathBuf, script: &str, arguments: &[&str]) -> String {
 }
 
 /// Something that `make setup` installs.
-fn installed(path: &str) -> PathBuf {
+pub(super) fn installed(path: &str) -> PathBuf {
     let path = repository().join(path);
     assert!(path.exists(), "{} is missing: run `make setup` first", path.display());
     path
@@ -77,7 +87,7 @@ async fn scenario(program: PathBuf, script: &str, scenario: &str, path: &str, op
     let server = Server::start(ROUTES).await;
     let url = server.url(path);
     let arguments = [&[url.as_str(), scenario], options].concat();
-    let out = within(scenario, passes(program, script, &arguments)).await;
+    let out = within(scenario, passes(program, script, &arguments, &[])).await;
     let line: serde_json::Value = serde_json::from_str(out.trim()).expect("one line of JSON");
     assert_eq!((line["scenario"].as_str(), line["ok"].as_bool()), (Some(scenario), Some(true)), "{line}");
     assert_eq!(server.metric("socklet_plugin_traps_total").await, 0.0);
@@ -144,24 +154,38 @@ async fn two_tabs_of_chromium_chat_on_the_demo_page() {
     let page = server.url("/").replace("ws://", "http://");
     let shots = target().join("chat-page");
     let arguments = [&*page, "--out", shots.to_str().unwrap(), "--timeout", "100"];
-    passes("node".into(), "chat_page.mjs", &arguments).await;
+    passes("node".into(), "chat_page.mjs", &arguments, &[]).await;
     assert_eq!(server.metric("socklet_plugin_traps_total").await, 0.0);
     server.until_metric("socklet_connections", 0.0).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn autobahn_finds_nothing() {
-    autobahn("autobahn", "autobahn-expected.json", 1200).await;
+    let server = autobahn_server("").await;
+    autobahn(&server, &server.url("/"), "autobahn", "autobahn-expected.json", 1200).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "takes ten minutes: make conformance"]
 async fn autobahn_finds_nothing_in_all_of_its_cases() {
-    autobahn("autobahn-all", "autobahn-expected-all.json", 7200).await;
+    let server = autobahn_server("").await;
+    autobahn(&server, &server.url("/"), "autobahn-all", "autobahn-expected-all.json", 7200).await;
 }
 
-/// Runs Autobahn's cases that an expectation names, within so many seconds.
-async fn autobahn(out: &str, expected: &str, timeout: u32) {
+/// A server for Autobahn: its largest messages have 16 MiB, and the plugin has to hold one and its copy.
+pub(super) async fn autobahn_server(listener: &str) -> Server {
+    Server::start(&format!(
+        "{listener}[[route]]\npath = '/'\nbehavior = 'echo'\n\
+         [route.compression]\nserver_no_context_takeover = false\nclient_no_context_takeover = false\n\
+         [plugin.echo]\nsource = 'stock:echo'\ntimeout = '30s'\nmemory_max = '256MiB'\nhost_call_bytes_max = '17MiB'\n\
+         [limits]\nmax_message_size = '17MiB'\nsend_queue_max_bytes = '40MiB'\nmax_fragments = 1000000\n\
+         control_frame_rate = '1000000/s'\n",
+    ))
+    .await
+}
+
+/// Runs Autobahn's cases that an expectation names at a URL, within so many seconds.
+pub(super) async fn autobahn(server: &Server, url: &str, out: &str, expected: &str, timeout: u32) {
     let skipped = repository().join(".tools/autobahn.skipped");
     if let Ok(why) = fs::read_to_string(skipped) {
         // Past the capture of a test's output: a test that passes would say it to nobody.
@@ -170,19 +194,10 @@ async fn autobahn(out: &str, expected: &str, timeout: u32) {
         return;
     }
     let wstest = installed(".tools/autobahn/bin/wstest");
-    // Its largest messages have 16 MiB, and the plugin has to hold one and its copy.
-    let server = Server::start(
-        "[[route]]\npath = '/'\nbehavior = 'echo'\n\
-         [route.compression]\nserver_no_context_takeover = false\nclient_no_context_takeover = false\n\
-         [plugin.echo]\nsource = 'stock:echo'\ntimeout = '30s'\nmemory_max = '256MiB'\nhost_call_bytes_max = '17MiB'\n\
-         [limits]\nmax_message_size = '17MiB'\nsend_queue_max_bytes = '40MiB'\nmax_fragments = 1000000\n\
-         control_frame_rate = '1000000/s'\n",
-    )
-    .await;
-    let (url, out) = (server.url("/"), target().join(out));
+    let out = target().join(out);
     let (expected, timeout) = (repository().join("tests/clients").join(expected), timeout.to_string());
-    let arguments = ["--url", &url, "--out", out.to_str().unwrap(), "--wstest", wstest.to_str().unwrap()];
+    let arguments = ["--url", url, "--out", out.to_str().unwrap(), "--wstest", wstest.to_str().unwrap()];
     let more = ["--expect", expected.to_str().unwrap(), "--timeout", &timeout];
-    passes("python3".into(), "autobahn.py", &[&arguments[..], &more].concat()).await;
+    passes("python3".into(), "autobahn.py", &[&arguments[..], &more].concat(), &[]).await;
     assert_eq!(server.metric("socklet_plugin_traps_total").await, 0.0);
 }

@@ -106,6 +106,6 @@ async fn a_thousand_clients_count_on_while_it_is_swapped_and_rolled_back() {
         assert_eq!(versions.expect("no client sees a gap"), ["v1", "v2", "v1"]);
     }
     assert_eq!(server.metric("socklet_plugin_traps_total").await, 0.0);
-    assert_eq!(server.metric("socklet_connections_closed_total{code=\"1000\",cause=\"client\"}").await, CLIENTS as f64);
+    server.until_metric("socklet_connections_closed_total{code=\"1000\",cause=\"client\"}", CLIENTS as f64).await;
     assert_eq!(server.metric("socklet_plugin_recycled_total{reason=\"version\"}").await, 2.0 * CLIENTS as f64);
 }

@@ -1,7 +1,7 @@
 //! `socklet doctor`: what it finds on this machine, and what it must not miss.
 
 use serde_json::Value;
-use socklet_tests::{command, finished, stock};
+use socklet_tests::{Authority, command, finished, stock};
 use std::{fs, net::TcpListener, os::unix::fs::PermissionsExt, path::Path};
 
 fn configure(folder: &Path, bind: &str, more: &str) {
@@ -16,8 +16,8 @@ fn configure(folder: &Path, bind: &str, more: &str) {
 
 /// The exit code, and what was found out about something.
 async fn examine(folder: &Path, about: &str) -> (i32, String) {
-    let (code, output, _) = finished(command(&["doctor", "--json"], folder)).await;
-    let found: Value = serde_json::from_str(&output).unwrap();
+    let (code, output, said) = finished(command(&["doctor", "--json"], folder)).await;
+    let found: Value = serde_json::from_str(&output).unwrap_or_else(|error| panic!("{error}: {output}{said}"));
     let findings = found["findings"].as_array().unwrap();
     let finding = findings.iter().find(|finding| finding["about"] == about);
     let finding = finding.unwrap_or_else(|| panic!("nothing about {about}: {output}"));
@@ -54,6 +54,23 @@ async fn problems_are_found_and_counted() {
     assert_eq!(examine(folder.path(), "engine.cache_dir").await, (1, "problem".to_owned()));
     let (code, output, said) = finished(command(&["doctor"], folder.path())).await;
     assert!(code == 1 && output.contains("-> chmod 700 ") && said.contains("problem"), "{output}{said}");
+}
+
+#[tokio::test]
+async fn certificates_are_looked_at() {
+    let folder = tempfile::tempdir().unwrap();
+    let authority = Authority::new("doctor");
+    let tls = "[[listener]]\nname = \"secure\"\nbind = \"127.0.0.1:0\"\ntls = { cert = \"a.pem\", key = \"a.key\" }\n";
+    configure(folder.path(), "127.0.0.1:0", tls);
+    let about = "certificates of secure";
+    authority.issue(&["a.example"]).write(folder.path(), "a");
+    assert_eq!(examine(folder.path(), about).await.1, "ok");
+    fs::set_permissions(folder.path().join("a.key"), fs::Permissions::from_mode(0o644)).unwrap();
+    assert_eq!(examine(folder.path(), about).await, (0, "warning".to_owned()));
+    authority.request(&["a.example"]).expires_in(9).issue().write(folder.path(), "a");
+    assert_eq!(examine(folder.path(), about).await, (0, "warning".to_owned()));
+    authority.request(&["a.example"]).expired(9).issue().write(folder.path(), "a");
+    assert_eq!(examine(folder.path(), about).await, (1, "problem".to_owned()));
 }
 
 #[tokio::test]

@@ -3,12 +3,19 @@
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 mod admin;
+mod admin_connections;
+mod admin_events;
+mod admin_floods;
+mod admin_openapi;
+mod admin_tokens;
+mod admin_uploads;
 mod auth;
 mod chat;
 mod clients;
 mod command_line;
 mod compiling;
 mod compression;
+mod console;
 mod counter;
 mod doctor;
 mod drain;
@@ -32,4 +39,5 @@ mod sandbox;
 mod smoke;
 mod tenant_files;
 mod thousands;
+mod tls;
 mod usage;

@@ -134,19 +134,22 @@ async fn everything_changes_at_once_and_what_stays_does_not_notice() {
     }
 
     server.configure(&after());
+    let entry = |name: &str, change: &str, keys: &[&str], closes: usize| {
+        json!({ "name": name, "change": change, "keys": keys, "closes": closes, "version": null })
+    };
     let expected = |dry_run: bool, generation: u64| {
         json!({
             "dry_run": dry_run,
             "generation": generation,
-            "listeners": [{ "name": "old", "change": "removed", "closes": 1 }, { "name": "new", "change": "added" }],
-            "tenants": [{ "name": "acme", "change": "added" }],
+            "listeners": [entry("old", "removed", &[], 1), entry("new", "added", &[], 0)],
+            "tenants": [entry("acme", "added", &[], 0)],
             "routes": [
-                { "name": "acme/comes", "change": "added" },
-                { "name": "default/changes", "change": "changed", "keys": ["limits.max_message_size", "limits.max_frame_size"] },
-                { "name": "default/anew", "change": "changed", "keys": ["instance"], "closes": 1 },
-                { "name": "default/goes", "change": "removed", "closes": 1 },
+                entry("acme/comes", "added", &[], 0),
+                entry("default/changes", "changed", &["limits.max_message_size", "limits.max_frame_size"], 0),
+                entry("default/anew", "changed", &["instance"], 1),
+                entry("default/goes", "removed", &[], 1),
             ],
-            "plugins": [{ "name": "more", "change": "added" }],
+            "plugins": [entry("more", "added", &[], 0)],
             "settings": ["limits.max_connections"],
             "closes": { "1001": 2, "1012": 1 },
         })

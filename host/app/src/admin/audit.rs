@@ -1,16 +1,20 @@
-//! The line that every change leaves in the log: who wanted what, and what came of it.
+//! The line that every change leaves in the log: who wanted what, on what, and what came of it. Its target is `audit`, so that it can be
+//! routed apart from everything else.
 
 use super::Problem;
-use crate::endpoint::Peer;
+use crate::{access::Identity, endpoint::Peer};
+use std::sync::Arc;
 use tracing::info;
 
 /// A change that goes on. It is logged also when nobody waits for its end.
 #[derive(Debug)]
-pub(super) struct Audit<'a> {
-    who: Peer,
+pub(super) struct Audit {
+    who: Arc<Identity>,
+    from: Peer,
     what: &'static str,
-    /// A plugin, a listener or a tenant.
-    on: Option<&'a str>,
+    on: String,
+    /// What else there is to say of it.
+    details: Option<String>,
     outcome: Option<String>,
 }
 
@@ -19,25 +23,46 @@ const SHOWN: usize = 63;
 
 // === impl Audit ===
 
-impl<'a> Audit<'a> {
-    pub(super) fn new(who: Peer, what: &'static str, on: Option<&'a str>) -> Self {
-        Self { who, what, on: on.map(|name| name.get(..SHOWN).unwrap_or(name)), outcome: None }
+impl Audit {
+    /// `on` is what the path names.
+    pub(super) fn new<'a>(
+        who: Arc<Identity>,
+        from: Peer,
+        what: &'static str,
+        on: impl Iterator<Item = &'a str>,
+    ) -> Self {
+        let short = |name: &'a str| name.chars().filter(|char| !char.is_control()).take(SHOWN).collect::<String>();
+        let on = on.map(short).collect::<Vec<_>>().join("/");
+        Self { who, from, what, on, details: None, outcome: None }
     }
 
-    /// Notes the outcome, and passes it on.
-    pub(super) fn note<T>(mut self, outcome: Result<T, Problem>) -> Result<T, Problem> {
-        self.outcome = Some(match &outcome {
+    /// Says more of it: never what is secret, and never what was sent.
+    pub(super) fn detail(&mut self, details: String) {
+        self.details = Some(details);
+    }
+
+    /// Notes the outcome.
+    pub(super) fn note<T>(mut self, outcome: &Result<T, Problem>) {
+        self.outcome = Some(match outcome {
             Ok(_) => "done".to_owned(),
             Err(problem) => format!("refused: {}", problem.to_string().replace('\n', " ")),
         });
-        outcome
     }
 }
 
-impl Drop for Audit<'_> {
+impl Drop for Audit {
     fn drop(&mut self) {
-        let Self { who, what, on, outcome } = self;
+        let Self { who, from, what, on, details, outcome } = self;
         let outcome = outcome.as_deref().unwrap_or("given up: the client went away, or it took too long");
-        info!(%who, what, on, outcome, "asked by an operator");
+        info!(
+            target: "audit",
+            who = &*who.name,
+            %from,
+            what,
+            on = Some(on.as_str()).filter(|on| !on.is_empty()),
+            details = details.as_deref(),
+            outcome,
+            "asked by an operator"
+        );
     }
 }

@@ -1,42 +1,131 @@
 //! The admin API: operators look at what runs, and change it. JSON over plain HTTP, on a listener of its own.
+//!
+//! [`operations`] is the list of everything that it does. A request is let in ([`crate::access`]), finds its operation, is checked against
+//! what whoever asks may see and do, and every change leaves a line in the audit log, whatever came of it.
 
 mod audit;
 mod body;
+mod call;
+mod connections;
+mod console;
+mod events;
+mod failures;
+mod listeners;
+mod message;
+mod openapi;
+mod operations;
+mod page;
+mod patch;
+mod plugins;
 mod problem;
+mod reload;
+mod routes;
+mod status;
+mod tenants;
+mod usage;
 
 use crate::{
+    access::{Access, Identity, Role},
     control::Control,
-    endpoint::{Answers, Endpoint, Peer, Socket, Terms},
-    token::Token,
+    endpoint::{self, Answers, Endpoint, Peer, Socket, Terms},
+    events::Events,
+    ops::Health,
 };
 use audit::Audit;
 use body::Body;
-use bytes::Bytes;
-use http::{HeaderValue, Method, Request, Response, StatusCode, header, request::Parts};
-use http_body_util::Full;
+use call::{Call, Reply};
+use failures::{Client, Failures};
+use http::{HeaderValue, Method, Request, Response, header, request::Parts};
 use hyper::body::Incoming;
+use plugins::Owners;
 use problem::Problem;
-use serde::Serialize;
-use serde_json::json;
-use std::{future::Future, sync::Arc, time::Duration};
-use tracing::info_span;
+use prometheus_client::{
+    encoding::EncodeLabelSet,
+    metrics::{counter::Counter, family::Family, gauge::Gauge},
+    registry::Registry,
+};
+use socklet_core::Rate;
+use socklet_plugin::Plugins;
+use socklet_server::Server;
+use std::{
+    future::Future,
+    sync::Arc,
+    time::{Duration, Instant, SystemTime},
+};
+use tokio::sync::Semaphore;
+use tracing::{info_span, warn};
 
 /// A large component takes its time to be compiled.
-const TERMS: Terms = Terms { connections: 16, request: Duration::from_secs(300) };
+const TERMS: Terms = Terms { connections: 64, request: Duration::from_secs(300) };
+/// How long whoever is not let in waits for the answer, so that a flood of such requests is no faster.
+const PENALTY: Duration = Duration::from_millis(100);
 
 /// The admin API. Clones share what it changes.
 #[derive(Clone, Debug)]
-pub(crate) struct Admin {
-    control: Control,
-    /// What every request must show; nothing where the socket itself is private.
-    token: Option<Arc<Token>>,
+pub(crate) struct Admin(Arc<State>);
+
+/// What the operations work with.
+#[derive(Debug)]
+pub(crate) struct State {
+    pub(crate) control: Control,
+    pub(crate) server: Server,
+    pub(crate) engine: Plugins,
+    pub(crate) events: Events,
+    pub(crate) access: Access,
+    pub(crate) health: Health,
+    failures: Failures,
+    /// By the wall clock, and by the one that never goes back.
+    started: (SystemTime, Instant),
+    /// Room for those who read along.
+    readers: Arc<Semaphore>,
+    /// Room for large bodies.
+    large: Arc<Semaphore>,
+    measured: Measured,
+}
+
+/// What is counted of the API.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Measured {
+    requests: Family<Outcome, Counter>,
+    readers: Gauge,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Outcome {
+    outcome: &'static str,
+}
+
+/// What the API reaches.
+#[derive(Debug)]
+pub(crate) struct Reach {
+    pub(crate) control: Control,
+    pub(crate) server: Server,
+    pub(crate) engine: Plugins,
+    pub(crate) events: Events,
+    pub(crate) access: Access,
+    pub(crate) health: Health,
 }
 
 // === impl Admin ===
 
 impl Admin {
-    pub(crate) fn new(control: Control, token: Option<Token>) -> Self {
-        Self { control, token: token.map(Arc::new) }
+    /// The API. `failure_rate` is how often a client may be refused for what it shows.
+    pub(crate) fn new(reach: Reach, failure_rate: Rate, registry: &mut Registry) -> Self {
+        let measured = Measured::register(registry);
+        let Reach { control, server, engine, events, access, health } = reach;
+        Self(Arc::new(State {
+            control,
+            server,
+            engine,
+            events,
+            access,
+            health,
+            failures: Failures::new(failure_rate),
+            started: (SystemTime::now(), Instant::now()),
+            readers: Arc::new(Semaphore::new(events::READERS)),
+            large: Arc::new(Semaphore::new(body::LARGE_AT_A_TIME)),
+            measured,
+        }))
     }
 
     /// Serves it on a socket.
@@ -44,157 +133,115 @@ impl Admin {
         socket.serve(TERMS, self, info_span!("admin"))
     }
 
-    async fn handle(&self, peer: Peer, head: &Parts, body: &mut Body) -> Result<Response<Full<Bytes>>, Problem> {
-        self.admit(head)?;
-        let path: Vec<_> = head.uri.path().split('/').skip(1).collect();
-        match path[..] {
-            ["v1", "plugins"] => {
-                read(head)?;
-                json_answer(&json!({ "plugins": self.control.plugins() }))
-            }
-            ["v1", "plugins", name, ref rest @ ..] => self.plugin(peer, head, body, name, rest).await,
-            ["v1", "tenants", tenant, "plugins", name, ref rest @ ..] => {
-                self.plugin(peer, head, body, &format!("{tenant}/{name}"), rest).await
-            }
-            ["v1", "tenants"] => {
-                read(head)?;
-                json_answer(&json!({ "tenants": self.control.tenants() }))
-            }
-            ["v1", "tenants", name] => {
-                read(head)?;
-                json_answer(&self.control.tenant(name).ok_or_else(|| Problem::NoSuchTenant(name.to_owned()))?)
-            }
-            ["v1", "tenants", name, "reload"] => {
-                write(head)?;
-                let dry_run = dry_run(head)?;
-                let audit = Audit::new(peer, if dry_run { "dry run of a reload" } else { "reload" }, Some(name));
-                let reloaded = async {
-                    let tenant = name.parse().map_err(|_| Problem::NoSuchTenant(name.to_owned()))?;
-                    Ok(self.control.reload_tenant(&tenant, dry_run).await?)
-                };
-                json_answer(&audit.note(reloaded.await)?)
-            }
-            ["v1", "listeners"] => {
-                read(head)?;
-                json_answer(&json!({ "listeners": self.control.listeners() }))
-            }
-            ["v1", "listeners", name] => {
-                read(head)?;
-                json_answer(&self.control.listener(name)?)
-            }
-            ["v1", "listeners", name, "stop"] => {
-                write(head)?;
-                let audit = Audit::new(peer, "stop", Some(name));
-                json_answer(&audit.note(self.control.stop_listener(name).await.map_err(Problem::from))?)
-            }
-            ["v1", "listeners", name, "start"] => {
-                write(head)?;
-                let audit = Audit::new(peer, "start", Some(name));
-                json_answer(&audit.note(self.control.start_listener(name).await.map_err(Problem::from))?)
-            }
-            ["v1", "connections", id] => {
-                read(head)?;
-                let found = id.parse().ok().and_then(|id: u64| self.control.connection(id));
-                json_answer(&found.ok_or_else(|| Problem::NoSuchConnection(id.to_owned()))?)
-            }
-            ["v1", "reload"] => {
-                write(head)?;
-                let dry_run = dry_run(head)?;
-                let audit = Audit::new(peer, if dry_run { "dry run of a reload" } else { "reload" }, None);
-                json_answer(&audit.note(self.control.reload(dry_run).await.map_err(Problem::from))?)
-            }
-            _ => Err(Problem::NoSuchPath),
+    /// Lets a request in, or not.
+    fn admit(&self, peer: Peer, head: &Parts) -> Result<Arc<Identity>, Problem> {
+        if let Some(left) = self.0.failures.blocked(&peer.into()) {
+            return Err(Problem::TooManyFailures(left.as_secs() + 1));
         }
-    }
-
-    /// One plugin, by its id.
-    async fn plugin(
-        &self,
-        peer: Peer,
-        head: &Parts,
-        body: &mut Body,
-        id: &str,
-        rest: &[&str],
-    ) -> Result<Response<Full<Bytes>>, Problem> {
-        match rest {
-            [] => {
-                read(head)?;
-                json_answer(&self.control.plugin(id)?)
-            }
-            ["swap"] => {
-                write(head)?;
-                let audit = Audit::new(peer, "swap", Some(id));
-                let swapped = async {
-                    self.control.plugin(id)?;
-                    let component = body.read(socklet_plugin::MAX_SIZE).await?;
-                    Ok(self.control.swap(id, component).await?)
-                };
-                json_answer(&audit.note(swapped.await)?)
-            }
-            ["rollback"] => {
-                write(head)?;
-                let audit = Audit::new(peer, "rollback", Some(id));
-                json_answer(&audit.note(self.control.roll_back(id).map_err(Problem::from))?)
-            }
-            _ => Err(Problem::NoSuchPath),
-        }
-    }
-
-    /// Whether a request shows the token, where one is needed.
-    fn admit(&self, head: &Parts) -> Result<(), Problem> {
-        let Some(token) = &self.token else { return Ok(()) };
         let shown = head.headers.get(header::AUTHORIZATION).map(HeaderValue::as_bytes);
-        match shown.and_then(|shown| shown.split_at_checked(b"Bearer ".len())) {
-            Some((scheme, shown)) if scheme.eq_ignore_ascii_case(b"Bearer ") && token.is(shown) => Ok(()),
-            Some(_) => Err(Problem::WrongToken),
-            None => Err(Problem::NoToken),
+        Ok(self.0.access.admit(shown, || peer.to_string())?)
+    }
+
+    /// Answers a request. Its body is given back, as far as it was not read.
+    async fn handle(&self, peer: Peer, head: Parts, body: Body) -> (Result<Reply, Problem>, Body) {
+        let who = match self.admit(peer, &head) {
+            Ok(who) => who,
+            Err(problem) => return (Err(problem), body),
+        };
+        let found = operations::find(&head.method, head.uri.path());
+        // What belongs to others is not there, for whatever method.
+        let hidden = |(operation, captured): &operations::Found| {
+            let foreign = |(name, value): &(&str, String)| {
+                *name == "tenant" && who.tenant.as_ref().is_some_and(|own| own.as_str() != value)
+            };
+            (who.tenant.is_some() && !operation.for_tenants, captured.iter().find(|one| foreign(one)).cloned())
+        };
+        let (operation, captured) = match found {
+            Ok(found) => match hidden(&found) {
+                (true, _) => return (Err(Problem::NoSuchPath), body),
+                (false, Some((_, tenant))) => return (Err(Problem::NoSuch("tenant", tenant)), body),
+                (false, None) => found,
+            },
+            Err(problem) => return (Err(problem), body),
+        };
+        let changes = operation.method != Method::GET;
+        let audit = changes.then(|| {
+            let on = captured.iter().map(|(_, value)| value.as_str());
+            Audit::new(who.clone(), peer, operation.name, on)
+        });
+        let may = !changes || who.role == Role::Write;
+        let mut call = Call { state: self.0.clone(), who, head, body, captured, audit };
+        let outcome = match (may, self.0.failures.blocked(&Client::from(&*call.who))) {
+            (true, _) => (operation.run)(&mut call).await,
+            (false, Some(left)) => Err(Problem::TooManyFailures(left.as_secs() + 1)),
+            (false, None) => {
+                self.0.failures.count(Client::from(&*call.who));
+                Err(Problem::ReadOnly)
+            }
+        };
+        if let Some(audit) = call.audit.take() {
+            audit.note(&outcome);
         }
+        (outcome, call.body)
+    }
+
+    /// Whoever is not let in is counted, told of, and made to wait.
+    async fn punish(&self, peer: Peer, problem: &Problem) {
+        match problem {
+            Problem::NoToken | Problem::WrongToken => {
+                warn!(who = %peer, "a request without the right token was refused");
+                if self.0.failures.count(peer.into()) {
+                    warn!(who = %peer, "refused too often: the next requests are answered with 429");
+                }
+            }
+            Problem::TooManyFailures(_) => {}
+            _ => return,
+        }
+        tokio::time::sleep(PENALTY).await;
     }
 }
 
 impl Answers for Admin {
-    fn answer(&self, peer: Peer, request: Request<Incoming>) -> impl Future<Output = Response<Full<Bytes>>> + Send {
+    fn answer(&self, peer: Peer, request: Request<Incoming>) -> impl Future<Output = Response<endpoint::Body>> + Send {
         let admin = self.clone();
         async move {
             let (head, body) = request.into_parts();
-            let mut body = Body::new(&head, body);
-            let answer = admin.handle(peer, &head, &mut body).await.unwrap_or_else(|problem| {
-                problem.log(peer);
-                problem.into_answer()
-            });
+            let body = Body::new(&head, body, &admin.0.large);
+            let (outcome, body) = match console::find(&head.method, head.uri.path()) {
+                Some(file) => (file, body),
+                None => admin.handle(peer, head, body).await,
+            };
+            let outcome_name = outcome.as_ref().err().map_or("ok", Problem::outcome);
+            admin.0.measured.requests.get_or_create(&Outcome { outcome: outcome_name }).inc();
+            let answer = match outcome {
+                Ok(answer) => answer,
+                Err(problem) => {
+                    admin.punish(peer, &problem).await;
+                    problem.into_answer()
+                }
+            };
             body.discard().await;
             answer
         }
     }
 }
 
-/// Whether nothing is to be changed.
-fn dry_run(head: &Parts) -> Result<bool, Problem> {
-    match head.uri.query() {
-        None | Some("" | "dry_run=false") => Ok(false),
-        Some("dry_run=true") => Ok(true),
-        Some(_) => Err(Problem::Query("dry_run=true")),
+// === impl Measured ===
+
+impl Measured {
+    pub(crate) fn register(registry: &mut Registry) -> Self {
+        let measured = Self::default();
+        registry.register("admin_requests", "Requests to the admin API", measured.requests.clone());
+        registry.register("admin_readers", "Who reads along what happens", measured.readers.clone());
+        measured
     }
 }
 
-fn read(head: &Parts) -> Result<(), Problem> {
-    match head.method {
-        Method::GET | Method::HEAD => Ok(()),
-        _ => Err(Problem::Method("GET, HEAD")),
+// === impl State ===
+
+impl State {
+    /// Who has which plugin.
+    fn owners(&self) -> Owners {
+        Owners::now(self)
     }
-}
-
-fn write(head: &Parts) -> Result<(), Problem> {
-    if head.method == Method::POST { Ok(()) } else { Err(Problem::Method("POST")) }
-}
-
-fn json_answer(data: &impl Serialize) -> Result<Response<Full<Bytes>>, Problem> {
-    let mut text = serde_json::to_vec(data).map_err(|_| Problem::Internal)?;
-    text.push(b'\n');
-    let mut answer = Response::new(Full::from(text));
-    let headers = answer.headers_mut();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    *answer.status_mut() = StatusCode::OK;
-    Ok(answer)
 }

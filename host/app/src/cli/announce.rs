@@ -13,16 +13,17 @@ pub(super) fn addresses(app: &App) -> String {
     let mut out = format!("socklet {} serves", env!("CARGO_PKG_VERSION"));
     for (name, bind) in app.listeners() {
         let routes: Vec<_> = app.routes().filter(|route| route.is_on(&name)).collect();
+        let secure = app.is_secure(&name);
         let _ = write!(out, "\n  listener {name}: {bind}");
         for route in routes.iter().take(SHOWN) {
             if route.config.files.is_some() {
-                let url = url("http", &bind, route);
+                let url = url(if secure { "https" } else { "http" }, &bind, route);
                 // A folder's address ends where the names of its files begin.
                 let folder = url.split("{*").next().unwrap_or(&url);
                 let _ = write!(out, "\n    {folder:<52} files");
             }
             if let Some(behavior) = &route.behavior {
-                let _ = write!(out, "\n    {:<52} {behavior}", url("ws", &bind, route));
+                let _ = write!(out, "\n    {:<52} {behavior}", url(if secure { "wss" } else { "ws" }, &bind, route));
             }
         }
         if routes.len() > SHOWN {

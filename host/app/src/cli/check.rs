@@ -10,7 +10,7 @@ pub(super) async fn check(path: PathBuf, as_json: bool) -> Result<(), Failure> {
     let outcome = match Config::load(&path) {
         Ok(config) => {
             let config = compile::by_child(config)?;
-            match config.check().await {
+            match config.check_with_certificates().await {
                 Ok(()) => Ok(config),
                 Err(BuildError::Mistakes(mistakes)) => Err(mistakes),
                 Err(error) => return Err(error.into()),
@@ -21,7 +21,8 @@ pub(super) async fn check(path: PathBuf, as_json: bool) -> Result<(), Failure> {
     };
     match outcome {
         Ok(config) => {
-            let (listeners, routes, plugins) =
+            config.warnings().for_each(|warning| out::complain(&format!("warning: {warning}")));
+            let (listeners, routes, plugins) = 
                 (config.listeners.len(), config.all_routes().count(), config.all_plugins().count());
             if as_json {
                 let counts = json!({ "listeners": listeners, "routes": routes, "plugins": plugins });

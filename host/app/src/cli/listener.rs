@@ -1,7 +1,12 @@
 //! `socklet listener`: shows, stops and starts the listeners of a running server.
 
-use super::{exit::Failure, out, plugin::parse, target::Target};
-use bytes::Bytes;
+use super::{
+    client::{Content, understand},
+    exit::Failure,
+    out,
+    table::Table,
+    target::Target,
+};
 use clap::Subcommand;
 use serde::Deserialize;
 use socklet_core::ListenerName;
@@ -43,6 +48,7 @@ struct List {
 struct Listener {
     name: String,
     bind: String,
+    tls: bool,
     state: String,
     connections: usize,
 }
@@ -63,7 +69,7 @@ pub(super) async fn listener(command: Command) -> Result<(), Failure> {
             if json {
                 out::print_json(&list)
             } else {
-                out::print(&table(parse::<List>(list)?.listeners))
+                out::print(&table(understand::<List>(list)?.listeners))
             }
             Ok(())
         }
@@ -73,12 +79,12 @@ pub(super) async fn listener(command: Command) -> Result<(), Failure> {
 }
 
 async fn change(Arguments { name, target, json }: Arguments, what: &str) -> Result<(), Failure> {
-    let answer = target.client()?.post(&format!("/v1/listeners/{name}/{what}"), Bytes::new()).await?;
+    let answer = target.client()?.post(&format!("/v1/listeners/{name}/{what}"), Content::none()).await?;
     let change = answer.done()?;
     if json {
         out::print_json(&change)
     } else {
-        out::print(&told(parse(change)?))
+        out::print(&told(understand(change)?))
     }
     Ok(())
 }
@@ -91,9 +97,11 @@ fn told(Change { changed, closes, listener }: Change) -> String {
 }
 
 fn table(listeners: Vec<Listener>) -> String {
-    let head = ["LISTENER", "STATE", "ADDRESS", "CONNECTIONS"].map(str::to_owned);
-    let row = |Listener { name, bind, state, connections }| [name, state, bind, connections.to_string()];
-    out::table(&[head].into_iter().chain(listeners.into_iter().map(row)).collect::<Vec<_>>())
+    let mut table = Table::new(["LISTENER", "STATE", "ADDRESS", "TLS", "CONNECTIONS"]);
+    for Listener { name, bind, tls, state, connections } in listeners {
+        table.push([name, state, bind, if tls { "yes" } else { "no" }.to_owned(), connections.to_string()]);
+    }
+    table.to_string()
 }
 
 #[cfg(test)]
@@ -103,17 +111,17 @@ mod tests {
 
     #[test]
     fn listeners_are_a_table_and_a_change_is_a_line() {
-        let public = || json!({ "name": "public", "bind": "[::]:443", "state": "serving", "connections": 12 });
-        let inner = || json!({ "name": "inner", "bind": "unix:/run/s", "state": "stopped", "connections": 0 });
-        let list: List = parse(json!({ "listeners": [public(), inner()] })).unwrap();
+        let public = || json!({ "name": "public", "bind": "[::]:443", "tls": true, "state": "serving", "connections": 12 });
+        let inner = || json!({ "name": "inner", "bind": "unix:/run/s", "tls": false, "state": "stopped", "connections": 0 });
+        let list: List = understand(json!({ "listeners": [public(), inner()] })).unwrap();
         assert_eq!(
             table(list.listeners),
-            "LISTENER  STATE    ADDRESS      CONNECTIONS\n\
-             public    serving  [::]:443     12\n\
-             inner     stopped  unix:/run/s  0"
+            "LISTENER  STATE    ADDRESS      TLS  CONNECTIONS\n\
+             public    serving  [::]:443     yes  12\n\
+             inner     stopped  unix:/run/s  no   0"
         );
         let change = |changed, closes, listener| {
-            told(parse(json!({ "changed": changed, "closes": closes, "listener": listener })).unwrap())
+            told(understand(json!({ "changed": changed, "closes": closes, "listener": listener })).unwrap())
         };
         assert_eq!(change(true, 3, inner()), "inner: stopped, unix:/run/s, 3 connections are being closed with 1001");
         assert_eq!(change(false, 0, public()), "public: unchanged, serving, [::]:443");

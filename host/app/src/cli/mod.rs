@@ -9,17 +9,23 @@ mod completion;
 mod config;
 mod conn;
 mod doctor;
+mod events;
 mod exit;
 mod inspect;
 mod listener;
+mod message;
 mod out;
 mod plugin;
 mod reload;
+mod route;
 mod run;
 mod serve;
 mod signals;
+mod status;
+mod table;
 mod target;
 mod tenant;
+mod usage;
 
 use clap::{Parser, Subcommand};
 use exit::Failure;
@@ -72,11 +78,27 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
-    /// Shows the connections of a running server.
+    /// Lists, shows and closes the connections of a running server, and sends to them.
     Conn {
         #[command(subcommand)]
         command: conn::Command,
     },
+    /// Lists, shows and changes the routes of a running server, and sends to all of one.
+    Route {
+        #[command(subcommand)]
+        command: route::Command,
+    },
+    /// Lists and shows the tenants of a running server.
+    Tenant {
+        #[command(subcommand)]
+        command: tenant::Command,
+    },
+    /// Shows what the plugins of a running server have used.
+    Usage(usage::Arguments),
+    /// Shows how a running server is.
+    Status(status::Arguments),
+    /// Follows what happens in a running server.
+    Events(events::Arguments),
     /// Shows and swaps the plugins of a running server.
     Plugin {
         #[command(subcommand)]
@@ -86,11 +108,6 @@ enum Command {
     Listener {
         #[command(subcommand)]
         command: listener::Command,
-    },
-    /// Shows the tenants of a running server, and reloads one of them.
-    Tenant {
-        #[command(subcommand)]
-        command: tenant::Command,
     },
     /// Has a running server read its configuration again and become what it says: all of it, or nothing.
     Reload(reload::Arguments),
@@ -126,9 +143,13 @@ pub fn main() -> ExitCode {
         Command::Doctor { config, json } => block_on(doctor::doctor(config, json)),
         Command::Inspect { plugin, json } => inspect::inspect(&plugin, json),
         Command::Conn { command } => block_on(conn::conn(command)),
+        Command::Route { command } => block_on(route::route(command)),
+        Command::Tenant { command } => block_on(tenant::tenant(command)),
+        Command::Usage(arguments) => block_on(usage::usage(arguments)),
+        Command::Status(arguments) => block_on(status::status(arguments)),
+        Command::Events(arguments) => block_on(events::events(arguments)),
         Command::Plugin { command } => block_on(plugin::plugin(command)),
         Command::Listener { command } => block_on(listener::listener(command)),
-        Command::Tenant { command } => block_on(tenant::tenant(command)),
         Command::Reload(arguments) => block_on(reload::reload(arguments)),
         Command::Config { command } => config::config(&command),
         Command::Completion { shell } => completion::completion(shell),

@@ -1,12 +1,18 @@
 //! `socklet plugin`: shows and swaps the plugins of a running server.
 
-use super::{client::Client, exit::Failure, out, target::Target};
+use super::{
+    client::{Client, Content, understand},
+    exit::Failure,
+    out,
+    table::Table,
+    target::Target,
+};
 use anyhow::{Context, anyhow};
 use bytes::Bytes;
 use clap::Subcommand;
-use serde::{Deserialize, de::DeserializeOwned};
+use serde::Deserialize;
 use serde_json::Value as Json;
-use socklet_core::PluginId;
+use socklet_core::{PluginId, TenantName};
 use socklet_plugin::MAX_SIZE;
 use std::{
     fmt,
@@ -20,6 +26,8 @@ pub(super) enum Command {
     /// Lists the plugins and their versions.
     Ls {
         #[command(flatten)]
+        owner: Owner,
+        #[command(flatten)]
         target: Target,
         /// Print JSON.
         #[arg(long)]
@@ -32,15 +40,45 @@ pub(super) enum Command {
         /// The component.
         file: PathBuf,
         #[command(flatten)]
+        owner: Owner,
+        #[command(flatten)]
         target: Target,
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
     },
     /// Has the version before take over again.
     Rollback {
         /// The plugin: `chat`, or `acme/chat` where it is one of a tenant's own.
         name: PluginId,
         #[command(flatten)]
+        owner: Owner,
+        #[command(flatten)]
         target: Target,
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
     },
+    /// Goes back from a component that was sent and is kept to what the configuration says.
+    Reset {
+        /// The plugin: `chat`, or `acme/chat` where it is one of a tenant's own.
+        name: PluginId,
+        #[command(flatten)]
+        owner: Owner,
+        #[command(flatten)]
+        target: Target,
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+/// Whose plugin it is, for tokens of a tenant.
+#[derive(Debug, clap::Args)]
+pub(super) struct Owner {
+    /// The tenant that has it, and nobody else has. Needed with a token of a tenant.
+    #[arg(long)]
+    tenant: Option<TenantName>,
 }
 
 /// What the server says of its plugins.
@@ -50,9 +88,8 @@ struct List {
 }
 
 #[derive(Debug, Deserialize)]
-pub(super) struct Plugin {
+struct Plugin {
     name: String,
-    /// None before it is loaded.
     kind: Option<String>,
     state: String,
     versions: Vec<Version>,
@@ -81,46 +118,75 @@ const DIGITS: usize = 12;
 /// Shows or swaps.
 pub(super) async fn plugin(command: Command) -> Result<(), Failure> {
     match command {
-        Command::Ls { target, json } => list(&target.client()?, json).await,
-        Command::Swap { name, file, target } => {
+        Command::Ls { owner, target, json } => list(&target.client()?, &owner, json).await,
+        Command::Swap { name, file, owner, target, json } => {
             let client = target.client()?;
-            let component = read(&file)?;
+            let component = Content::component(read(&file)?);
+            let owner = owner.of(&name)?;
+            let path = owner.path(&name);
             // Asked first: whether there is such a plugin, and who we are, is told without sending megabytes.
-            let path = path(&name);
             client.get(&path).await?;
-            let answer = client.post(&format!("{path}/swap"), component).await?;
-            out::print(&told(answer.done()?)?);
-            Ok(())
+            let answer = match owner.tenant {
+                Some(_) => client.put(&path, component).await?,
+                None => client.post(&format!("{path}/swap"), component).await?,
+            };
+            tell(json, answer.done()?)
         }
-        Command::Rollback { name, target } => {
-            let answer = target.client()?.post(&format!("{}/rollback", path(&name)), Bytes::new()).await?;
-            out::print(&told(answer.done()?)?);
-            Ok(())
+        Command::Rollback { name, owner, target, json } => {
+            let path = format!("{}/rollback", owner.of(&name)?.path(&name));
+            tell(json, target.client()?.post(&path, Content::none()).await?.done()?)
+        }
+        Command::Reset { name, owner, target, json } => {
+            let owner = owner.of(&name)?;
+            let upload = if owner.tenant.is_some() { "" } else { "/upload" };
+            let path = format!("{}{upload}", owner.path(&name));
+            tell(json, target.client()?.delete(&path).await?.done()?)
         }
     }
 }
 
-async fn list(client: &Client, as_json: bool) -> Result<(), Failure> {
-    let list = client.get("/v1/plugins").await?;
+fn tell(as_json: bool, change: Json) -> Result<(), Failure> {
     if as_json {
-        out::print_json(&list);
+        out::print_json(&change);
     } else {
-        out::print(&table(&parse::<List>(list)?.plugins));
+        out::print(&told(change)?);
     }
     Ok(())
 }
 
-/// Where the admin API has it.
-fn path(PluginId { tenant, name }: &PluginId) -> String {
-    match tenant {
-        Some(tenant) => format!("/v1/tenants/{tenant}/plugins/{name}"),
-        None => format!("/v1/plugins/{name}"),
+// === impl Owner ===
+
+impl Owner {
+    /// Of what `acme/chat` says, and of `--tenant acme`.
+    fn of(self, plugin: &PluginId) -> Result<Self, Failure> {
+        match (&self.tenant, &plugin.tenant) {
+            (Some(said), Some(of)) if said != of => Err(anyhow!("{plugin} is not a plugin of the tenant {said}").into()),
+            (said, of) => Ok(Self { tenant: said.clone().or_else(|| of.clone()) }),
+        }
     }
+
+    fn path(&self, plugin: &PluginId) -> String {
+        format!("{}/plugins/{}", self.prefix(), plugin.name)
+    }
+
+    fn prefix(&self) -> String {
+        self.tenant.as_ref().map_or("/v1".to_owned(), |tenant| format!("/v1/tenants/{tenant}"))
+    }
+}
+
+async fn list(client: &Client, owner: &Owner, as_json: bool) -> Result<(), Failure> {
+    let list = client.get(&format!("{}/plugins", owner.prefix())).await?;
+    if as_json {
+        out::print_json(&list);
+    } else {
+        out::print(&table(&understand::<List>(list)?.plugins));
+    }
+    Ok(())
 }
 
 /// What became of a plugin, in a line.
 fn told(change: Json) -> anyhow::Result<String> {
-    let Change { plugin, changed, version } = parse(change)?;
+    let Change { plugin, changed, version } = understand(change)?;
     Ok(match (changed, version) {
         (false, Some(version)) => format!("{plugin}: unchanged, version {}", version.version),
         (true, Some(version)) => format!("{plugin}: {version}"),
@@ -128,16 +194,13 @@ fn told(change: Json) -> anyhow::Result<String> {
     })
 }
 
+// === impl Version ===
+
 impl fmt::Display for Version {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "version {}", self.version)?;
         if self.role == "trial" { f.write_str(", on trial") } else { Ok(()) }
     }
-}
-
-/// What the server says.
-pub(super) fn parse<T: DeserializeOwned>(data: Json) -> anyhow::Result<T> {
-    serde_json::from_value(data).context("failed to understand the server's answer")
 }
 
 fn read(path: &Path) -> anyhow::Result<Bytes> {
@@ -150,22 +213,20 @@ fn read(path: &Path) -> anyhow::Result<Bytes> {
     Ok(bytes.into())
 }
 
-/// Plugins and their versions, for people.
-pub(super) fn table(plugins: &[Plugin]) -> String {
-    let mut rows = vec![["PLUGIN", "KIND", "VERSION", "ROLE", "LIVE", "HIBERNATED", "DIGEST"].map(str::to_owned)];
+fn table(plugins: &[Plugin]) -> String {
+    let mut table = Table::new(["PLUGIN", "KIND", "VERSION", "ROLE", "LIVE", "HIBERNATED", "DIGEST"]);
     for Plugin { name, kind, state, versions } in plugins {
-        let kind = out::cell(kind.as_deref());
+        let (name, kind, none) = (|| name.clone(), || kind.clone().unwrap_or_default(), String::new);
         if versions.is_empty() {
-            let nothing = || "-".to_owned();
-            rows.push([name.clone(), kind.clone(), nothing(), state.clone(), nothing(), nothing(), nothing()]);
+            table.push([name(), kind(), none(), state.clone(), none(), none(), none()]);
         }
         for Version { version, role, live, hibernated, digest } in versions {
-            let digest = digest.get(.."sha256:".len() + DIGITS).unwrap_or(digest).to_owned();
+            let digest = digest.get(.."sha256:".len() + DIGITS).unwrap_or(digest);
             let [version, live, hibernated] = [version.to_string(), live.to_string(), hibernated.to_string()];
-            rows.push([name.clone(), kind.clone(), version, role.clone(), live, hibernated, digest]);
+            table.push([name(), kind(), version, role.clone(), live, hibernated, digest.to_owned()]);
         }
     }
-    out::table(&rows)
+    table.to_string()
 }
 
 #[cfg(test)]
@@ -179,16 +240,16 @@ mod tests {
         let version = |number: u32, role: &str| json!({ "version": number, "role": role, "live": 3, "hibernated": 12, "digest": digest });
         let list = json!({ "plugins": [
             { "name": "auth", "kind": "authenticator", "state": "loaded", "versions": [version(1, "current")] },
+            { "name": "acme/lazy", "kind": null, "state": "deferred", "versions": [] },
             { "name": "chat", "kind": "behavior", "state": "loaded", "versions": [version(2, "trial"), version(1, "before")] },
-            { "name": "acme/chat", "kind": null, "state": "failed", "versions": [] },
         ] });
         assert_eq!(
-            table(&parse::<List>(list).unwrap().plugins),
-            "PLUGIN     KIND           VERSION  ROLE     LIVE  HIBERNATED  DIGEST\n\
-             auth       authenticator  1        current  3     12          sha256:abababababab\n\
-             chat       behavior       2        trial    3     12          sha256:abababababab\n\
-             chat       behavior       1        before   3     12          sha256:abababababab\n\
-             acme/chat  -              -        failed   -     -           -"
+            table(&understand::<List>(list).unwrap().plugins),
+            "PLUGIN     KIND           VERSION  ROLE      LIVE  HIBERNATED  DIGEST\n\
+             auth       authenticator  1        current   3     12          sha256:abababababab\n\
+             acme/lazy  -              -        deferred  -     -           -\n\
+             chat       behavior       2        trial     3     12          sha256:abababababab\n\
+             chat       behavior       1        before    3     12          sha256:abababababab"
         );
         let change =
             |changed, role| told(json!({ "plugin": "chat", "changed": changed, "version": version(2, role) })).unwrap();

@@ -1,13 +1,13 @@
 //! `socklet reload`: has a running server read its configuration again.
 
 use super::{
-    client::{Answer, Client},
+    client::{Answer, Client, Content, understand},
     exit::Failure,
     out, plugin,
+    table::columns,
     target::Target,
 };
 use anyhow::anyhow;
-use bytes::Bytes;
 use clap::Args;
 use http::StatusCode;
 use serde::Deserialize;
@@ -43,9 +43,7 @@ struct Report {
 struct Entry {
     name: String,
     change: String,
-    #[serde(default)]
     keys: Vec<String>,
-    #[serde(default)]
     closes: usize,
     version: Option<plugin::Version>,
 }
@@ -61,7 +59,7 @@ pub(super) async fn reload(Arguments { target, dry_run, json }: Arguments) -> Re
 /// Has the server reload what is at a path of its API, and tells what came of it.
 pub(super) async fn request(client: &Client, path: &str, dry_run: bool, json: bool) -> Result<(), Failure> {
     let query = if dry_run { "?dry_run=true" } else { "" };
-    match client.post(&format!("{path}{query}"), Bytes::new()).await? {
+    match client.post(&format!("{path}{query}"), Content::none()).await? {
         Answer::Done(report) if json => out::print_json(&report),
         Answer::Done(report) => out::print(&told(report)?),
         // The server's configuration is bad: that has an exit code of its own.
@@ -75,7 +73,7 @@ pub(super) async fn request(client: &Client, path: &str, dry_run: bool, json: bo
 }
 
 fn told(report: Json) -> anyhow::Result<String> {
-    let Report { dry_run, generation, listeners, tenants, routes, plugins, settings, closes } = plugin::parse(report)?;
+    let Report { dry_run, generation, listeners, tenants, routes, plugins, settings, closes } = understand(report)?;
     let mut rows = Vec::new();
     for (what, entries) in [("listener", listeners), ("tenant", tenants), ("route", routes), ("plugin", plugins)] {
         let more = entries.len().saturating_sub(SHOWN);
@@ -96,7 +94,7 @@ fn told(report: Json) -> anyhow::Result<String> {
         let verb = if dry_run { "would be closed" } else { "are being closed" };
         format!("{connections} connections {verb} with {code}")
     });
-    let table = (!nothing).then(|| out::table(&rows));
+    let table = (!nothing).then(|| columns(&rows));
     Ok([head].into_iter().chain(table).chain(closing).collect::<Vec<_>>().join("\n"))
 }
 
@@ -131,12 +129,12 @@ mod tests {
         assert_eq!(told(nothing.clone()).unwrap(), "reloaded, nothing was changed");
         let mut report = nothing;
         let version = json!({ "version": 2, "role": "trial", "live": 0, "hibernated": 0, "digest": "sha256:00" });
-        report["listeners"] = json!([{ "name": "inner", "change": "added" }]);
+        report["listeners"] = json!([{ "name": "inner", "change": "added", "keys": [], "closes": 0, "version": null }]);
         report["routes"] = json!([
-            { "name": "default/chat", "change": "changed", "keys": ["limits.max_message_size", "host"] },
-            { "name": "default/old", "change": "removed", "closes": 3 },
+            { "name": "default/chat", "change": "changed", "keys": ["limits.max_message_size", "host"], "closes": 0, "version": null },
+            { "name": "default/old", "change": "removed", "keys": [], "closes": 3, "version": null },
         ]);
-        report["plugins"] = json!([{ "name": "chat", "change": "changed", "keys": ["component"], "version": version }]);
+        report["plugins"] = json!([{ "name": "chat", "change": "changed", "keys": ["component"], "closes": 0, "version": version }]);
         report["settings"] = json!(["limits.max_connections"]);
         report["closes"] = json!({ "1001": 3 });
         assert_eq!(
@@ -150,7 +148,7 @@ mod tests {
              3 connections are being closed with 1001"
         );
         report["dry_run"] = true.into();
-        report["routes"] = (0..25).map(|number| json!({ "name": format!("a/r{number}"), "change": "added" })).collect();
+        report["routes"] = (0..25).map(|number| json!({ "name": format!("a/r{number}"), "change": "added", "keys": [], "closes": 0, "version": null })).collect();
         let told = told(report).unwrap();
         assert!(told.starts_with("would change\n") && told.contains("route     ...      and 5 more\n"), "{told}");
         assert!(told.ends_with("3 connections would be closed with 1001"), "{told}");

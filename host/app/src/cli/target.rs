@@ -15,21 +15,20 @@ pub(super) struct Target {
     #[arg(long, value_name = "ADDRESS")]
     admin: Option<Address>,
     /// The file with the token for it.
-    #[arg(long, value_name = "FILE", requires = "admin")]
+    #[arg(long, value_name = "FILE")]
     token_file: Option<PathBuf>,
 }
 
 impl Target {
     /// A client of that server. Nothing is sent yet.
     pub(super) fn client(self) -> Result<Client, Failure> {
+        let token = self.token_file.map(|path| Token::read(&path)).transpose();
+        let token = token.map_err(|error| anyhow!("{error}"))?;
         match self.admin {
-            Some(address) => {
-                let token = self.token_file.map(|path| Token::read(&path)).transpose();
-                Ok(Client::new(address, token.map_err(|error| anyhow!("{error}"))?))
-            }
+            Some(address) => Ok(Client::new(address, token)),
             None => {
                 let plan = find_admin(&self.config)?;
-                Ok(Client::new(Address::of(&plan.bind), plan.token))
+                Ok(Client::new(Address::of(&plan.bind), token.or(plan.token)))
             }
         }
     }

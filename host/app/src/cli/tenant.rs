@@ -1,30 +1,21 @@
-//! `socklet tenant`: shows the tenants of a running server, and reloads one that has a file of its own.
+//! `socklet tenant`: the tenants of a running server.
 
 use super::{
+    client::{Client, understand},
     exit::Failure,
-    out,
-    plugin::{Plugin, parse, table as plugins},
-    reload,
+    out, reload,
+    table::{Table, bytes, lines},
     target::Target,
 };
 use clap::Subcommand;
 use serde::Deserialize;
+use serde_json::{Map, Value as Json, json};
 use socklet_core::TenantName;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
-    /// Lists the tenants.
+    /// Lists tenants with what they have.
     Ls {
-        #[command(flatten)]
-        target: Target,
-        /// Print JSON.
-        #[arg(long)]
-        json: bool,
-    },
-    /// Shows a tenant's quotas and what it has of them, its routes and its plugins.
-    Show {
-        /// The tenant.
-        name: TenantName,
         #[command(flatten)]
         target: Target,
         /// Print JSON.
@@ -38,127 +29,140 @@ pub(super) enum Command {
         #[command(flatten)]
         arguments: reload::Arguments,
     },
+    /// Shows what a tenant has, and what it may have.
+    Show {
+        /// The tenant.
+        name: TenantName,
+        #[command(flatten)]
+        target: Target,
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
 }
 
-/// What the server says of its tenants.
-#[derive(Debug, Deserialize)]
-struct List {
-    tenants: Vec<Tenant>,
-}
-
+/// What the server says of a tenant.
 #[derive(Debug, Deserialize)]
 struct Tenant {
     name: String,
     file: Option<String>,
-    routes: usize,
-    plugins: usize,
-    connections: usize,
-}
-
-/// And of one.
-#[derive(Debug, Deserialize)]
-struct Details {
-    name: String,
-    file: Option<String>,
-    quotas: Vec<Quota>,
-    routes: Vec<Route>,
-    plugins: Vec<Plugin>,
+    routes: u64,
+    plugins: u64,
+    used: Used,
+    quotas: Map<String, Json>,
 }
 
 #[derive(Debug, Deserialize)]
-struct Quota {
-    quota: String,
-    max: Option<String>,
-    used: Option<usize>,
+struct Used {
+    connections: u64,
+    topics: u64,
+    instances: u64,
+    memory_bytes: u64,
+    timers: u64,
+    saved_state_bytes: u64,
 }
 
-#[derive(Debug, Deserialize)]
-struct Route {
-    name: String,
-    path: String,
-    hosts: Vec<String>,
-    behavior: Option<String>,
-    connections: usize,
-}
-
-/// Shows or reloads.
+/// Lists or shows.
 pub(super) async fn tenant(command: Command) -> Result<(), Failure> {
     match command {
         Command::Ls { target, json } => {
-            let list = target.client()?.get("/v1/tenants").await?;
-            if json { out::print_json(&list) } else { out::print(&table(parse::<List>(list)?.tenants)) }
-        }
-        Command::Show { name, target, json } => {
-            let tenant = target.client()?.get(&format!("/v1/tenants/{name}")).await?;
-            if json { out::print_json(&tenant) } else { out::print(&told(parse(tenant)?)) }
+            let pages = target.client()?.pages("tenants", &[], usize::MAX).await?;
+            if json {
+                out::print_json(&json!({ "tenants": pages.entries }));
+                return Ok(());
+            }
+            let mut table = Table::new(["TENANT", "ROUTES", "PLUGINS", "CONNECTIONS", "INSTANCES", "MEMORY", "SAVED", "FILE"]);
+            for entry in pages.entries {
+                table.push(understand::<Tenant>(entry)?.cells());
+            }
+            out::print(&table.to_string());
+            Ok(())
         }
         Command::Reload { name, arguments: reload::Arguments { target, dry_run, json } } => {
-            reload::request(&target.client()?, &format!("/v1/tenants/{name}/reload"), dry_run, json).await?;
+            let path = Client::path(&["v1", "tenants", name.as_str(), "reload"], &[]);
+            reload::request(&target.client()?, &path, dry_run, json).await
+        }
+        Command::Show { name, target, json } => {
+            let found = target.client()?.get(&Client::path(&["v1", "tenants", name.as_str()], &[])).await?;
+            if json {
+                out::print_json(&found);
+            } else {
+                out::print(&understand::<Tenant>(found)?.lines());
+            }
+            Ok(())
         }
     }
-    Ok(())
 }
 
-fn table(tenants: Vec<Tenant>) -> String {
-    let head = ["TENANT", "ROUTES", "PLUGINS", "CONNECTIONS", "FILE"].map(str::to_owned);
-    let row = |Tenant { name, file, routes, plugins, connections }| {
-        [name, routes.to_string(), plugins.to_string(), connections.to_string(), out::cell(file.as_deref())]
-    };
-    out::table(&[head].into_iter().chain(tenants.into_iter().map(row)).collect::<Vec<_>>())
-}
+// === impl Tenant ===
 
-fn told(Details { name, file, quotas, routes, plugins: own }: Details) -> String {
-    let head = out::table(&[
-        ["tenant".to_owned(), name],
-        ["file".to_owned(), file.unwrap_or_else(|| "that of the server".to_owned())],
-    ]);
-    let quota =
-        |Quota { quota, max, used }| [quota, max.unwrap_or_else(|| "none".to_owned()), out::cell(used.as_ref())];
-    let names = ["QUOTA", "MAX", "USED"].map(str::to_owned);
-    let quotas = out::table(&[names].into_iter().chain(quotas.into_iter().map(quota)).collect::<Vec<_>>());
-    let route = |Route { name, path, hosts, behavior, connections }: Route| {
-        let hosts = if hosts.is_empty() { "*".to_owned() } else { hosts.join(" ") };
-        [name, hosts, path, out::cell(behavior.as_deref()), connections.to_string()]
-    };
-    let names = ["ROUTE", "HOST", "PATH", "BEHAVIOR", "CONNECTIONS"].map(str::to_owned);
-    let routes = out::table(&[names].into_iter().chain(routes.into_iter().map(route)).collect::<Vec<_>>());
-    let own = (!own.is_empty()).then(|| plugins(&own));
-    [Some(head), Some(quotas), Some(routes), own].into_iter().flatten().collect::<Vec<_>>().join("\n\n")
+impl Tenant {
+    fn cells(self) -> [String; 8] {
+        let Used { connections, instances, memory_bytes, saved_state_bytes, .. } = self.used;
+        [
+            self.name,
+            self.routes.to_string(),
+            self.plugins.to_string(),
+            connections.to_string(),
+            instances.to_string(),
+            bytes(memory_bytes),
+            bytes(saved_state_bytes),
+            self.file.unwrap_or_default(),
+        ]
+    }
+
+    fn lines(self) -> String {
+        let Self { name, file, routes, plugins, used, quotas } = self;
+        let Used { connections, topics, instances, memory_bytes, timers, saved_state_bytes } = used;
+        let mut pairs = vec![
+            ("tenant", name),
+            ("file", file.unwrap_or_else(|| "that of the server".to_owned())),
+            ("routes", routes.to_string()),
+            ("plugins", plugins.to_string()),
+            ("connections", connections.to_string()),
+            ("topics", topics.to_string()),
+            ("instances", instances.to_string()),
+            ("memory", bytes(memory_bytes)),
+            ("timers", timers.to_string()),
+            ("saved state", bytes(saved_state_bytes)),
+        ];
+        let quota = |limit: &Json| match limit {
+            Json::Null => "none".to_owned(),
+            Json::String(text) => text.clone(),
+            other => other.to_string(),
+        };
+        pairs.extend(quotas.iter().map(|(name, limit)| (name.as_str(), quota(limit))));
+        lines(&pairs)
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
 
     #[test]
-    fn a_tenant_is_a_few_tables() {
-        let list: List = parse(json!({ "tenants": [
-            { "name": "acme", "file": "tenants.d/acme.toml", "routes": 2, "plugins": 1, "connections": 7 },
-            { "name": "default", "file": null, "routes": 1, "plugins": 0, "connections": 0 },
-        ] }))
+    fn a_tenant_is_a_few_lines() {
+        let tenant: Tenant = serde_json::from_value(json!({
+            "name": "acme", "file": "tenants.d/acme.toml", "routes": 2, "plugins": 1,
+            "used": { "connections": 3, "topics": 0, "instances": 2, "memory_bytes": 1_048_576, "timers": 1, "saved_state_bytes": 12 },
+            "quotas": { "max_connections": 10, "messages_per_second": "5/s", "cpu": null },
+        }))
         .unwrap();
         assert_eq!(
-            table(list.tenants),
-            "TENANT   ROUTES  PLUGINS  CONNECTIONS  FILE\n\
-             acme     2       1        7            tenants.d/acme.toml\n\
-             default  1       0        0            -"
-        );
-        let details = parse(json!({
-            "name": "acme", "file": "tenants.d/acme.toml",
-            "quotas": [
-                { "quota": "max_connections", "max": "10", "used": 7 },
-                { "quota": "cpu", "max": null, "used": null },
-            ],
-            "routes": [{ "name": "chat", "path": "/chat", "hosts": ["a.example"], "behavior": "acme/chat", "connections": 7 }],
-            "plugins": [{ "name": "acme/chat", "kind": null, "state": "deferred", "versions": [] }],
-        }));
-        assert_eq!(
-            told(details.unwrap()),
-            "tenant  acme\nfile    tenants.d/acme.toml\n\n\
-             QUOTA            MAX   USED\nmax_connections  10    7\ncpu              none  -\n\n\
-             ROUTE  HOST       PATH   BEHAVIOR   CONNECTIONS\nchat   a.example  /chat  acme/chat  7\n\n\
-             PLUGIN     KIND  VERSION  ROLE      LIVE  HIBERNATED  DIGEST\nacme/chat  -     -        deferred  -     -           -"
+            tenant.lines(),
+            "tenant               acme\n\
+             file                 tenants.d/acme.toml\n\
+             routes               2\n\
+             plugins              1\n\
+             connections          3\n\
+             topics               0\n\
+             instances            2\n\
+             memory               1.0MiB\n\
+             timers               1\n\
+             saved state          12B\n\
+             cpu                  none\n\
+             max_connections      10\n\
+             messages_per_second  5/s"
         );
     }
 }

@@ -6,21 +6,51 @@ use super::{
     reader::{Reader, Table},
     sections,
 };
-use crate::token::Token;
+use crate::{access::Tokens, token::Token};
+use socklet_core::Rate;
 use socklet_server::{Bind, ListenerConfig};
-use std::{net::SocketAddr, path::Path};
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+};
 
 /// The admin API to serve.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct AdminPlan {
     pub(crate) bind: Bind,
-    /// Without one everybody is let in who reaches it: it is a UNIX socket.
+    /// The one of `token_file`: what the commands of this machine show.
     pub(crate) token: Option<Token>,
+    /// All that are accepted. Without any, everybody is let in who reaches it: it is a UNIX socket.
+    pub(crate) tokens: Tokens,
+    /// How often a client may fail.
+    pub(crate) failure_rate: Rate,
+    /// Where components are kept that were sent; none: nowhere.
+    pub(crate) uploads: Option<PathBuf>,
+}
+
+// === impl AdminPlan ===
+
+impl AdminPlan {
+    /// Whether two differ in more than their tokens, which can change at any time.
+    pub(crate) fn needs_restart(one: &Option<Self>, other: &Option<Self>) -> bool {
+        let fixed = |plan: &Self| {
+            let Self { bind, token: _, tokens: _, failure_rate, uploads } = plan.clone();
+            (bind, failure_rate, uploads)
+        };
+        one.as_ref().map(fixed) != other.as_ref().map(fixed)
+    }
+
+    /// Whether two accept the same tokens.
+    pub(crate) fn same_tokens(one: &Option<Self>, other: &Option<Self>) -> bool {
+        one.as_ref().map(|plan| &plan.tokens) == other.as_ref().map(|plan| &plan.tokens)
+    }
 }
 
 /// The admin API. None when there is none, or something is wrong with it.
 pub(super) fn admin(table: &Table<'_>, folder: &Path) -> Option<AdminPlan> {
-    let sections::Admin { bind, token_file } = sections::Admin::read(table, None)?;
+    let section = sections::Admin::read(table, None)?;
+    let sections::Admin { bind, token_file, tokens_file, failure_rate, uploads_dir } = section;
+    let mut tokens = Tokens::default();
     let token = token_file.and_then(|path| match Token::read(&folder.join(path)) {
         Ok(token) => Some(token),
         Err(error) => {
@@ -28,8 +58,18 @@ pub(super) fn admin(table: &Table<'_>, folder: &Path) -> Option<AdminPlan> {
             None
         }
     });
-    if !table.has("bind") && table.has("token_file") {
-        table.wrong("token_file", "there is nothing to guard with it: write bind, too");
+    token.iter().for_each(|token| tokens.add_alone(token));
+    if let Some(path) = tokens_file
+        && let Err(problems) = tokens.add_file(&folder.join(path))
+    {
+        problems.into_iter().for_each(|problem| table.wrong("tokens_file", problem));
+    }
+    for (key, what) in
+        [("token_file", "guard with it"), ("tokens_file", "guard with it"), ("uploads_dir", "keep in it")]
+    {
+        if !table.has("bind") && table.has(key) {
+            table.wrong(key, format!("there is nothing to {what}: write bind, too"));
+        }
     }
     let bind = match bind? {
         // From the folder of the file, as its other paths; commands that look for the server may run anywhere.
@@ -38,13 +78,15 @@ pub(super) fn admin(table: &Table<'_>, folder: &Path) -> Option<AdminPlan> {
             Bind::Unix(std::path::absolute(&path).unwrap_or(path))
         }
         bind @ Bind::Tcp(_) => {
-            if !table.has("token_file") {
-                table.wrong("bind", "an address needs a token_file, too; only a unix: path can do without");
+            if !table.has("token_file") && !table.has("tokens_file") {
+                let message = "an address needs a token_file or a tokens_file, too; only a unix: path can do without";
+                table.wrong("bind", message);
             }
             bind
         }
     };
-    Some(AdminPlan { bind, token })
+    let uploads = uploads_dir.map(|path| folder.join(path));
+    Some(AdminPlan { bind, token, tokens, failure_rate, uploads })
 }
 
 /// Notes an address that somebody else has.
@@ -101,7 +143,7 @@ mod tests {
         write("short", "s3cret", 0o600);
         let without_folder = |text: String| text.replace(&format!("{}/", folder.path().display()), "");
         match Config::parse(text, folder.path().join("a.toml")) {
-            Ok(config) => vec![without_folder(format!("{:?}", config.admin))],
+            Ok(config) => vec![without_folder(format!("{:?}", config.admin.map(|plan| (plan.bind, plan.token))))],
             Err(mistakes) => mistakes.iter().map(|mistake| without_folder(mistake.to_string())).collect(),
         }
     }
@@ -111,18 +153,20 @@ mod tests {
         for (text, told) in [
             ("", "None"),
             ("[admin]", "None"),
-            ("[admin]\nbind = \"unix:s\"", "Some(AdminPlan { bind: Unix(\"s\"), token: None })"),
-            (
-                "[admin]\nbind = \"unix:s\"\ntoken_file = \"token\"",
-                "Some(AdminPlan { bind: Unix(\"s\"), token: Some(Token(***)) })",
-            ),
-            (
-                "[admin]\nbind = \"127.0.0.1:9\"\ntoken_file = \"token\"",
-                "Some(AdminPlan { bind: Tcp(127.0.0.1:9), token: Some(Token(***)) })",
-            ),
+            ("[admin]\nbind = \"unix:s\"", "Some((Unix(\"s\"), None))"),
+            ("[admin]\nbind = \"unix:s\"\ntoken_file = \"token\"", "Some((Unix(\"s\"), Some(Token(***))))"),
+            ("[admin]\nbind = \"127.0.0.1:9\"\ntoken_file = \"token\"", "Some((Tcp(127.0.0.1:9), Some(Token(***))))"),
             (
                 "[admin]\nbind = \"127.0.0.1:9\"",
-                "a.toml:2: admin.bind = \"127.0.0.1:9\": an address needs a token_file, too; only a unix: path can do without",
+                "a.toml:2: admin.bind = \"127.0.0.1:9\": an address needs a token_file or a tokens_file, too; only a unix: path can do without",
+            ),
+            (
+                "[admin]\nuploads_dir = \"u\"",
+                "a.toml:2: admin.uploads_dir = \"u\": there is nothing to keep in it: write bind, too",
+            ),
+            (
+                "[admin]\nbind = \":9\"\ntokens_file = \"token\"",
+                "a.toml:3: admin.tokens_file = \"token\": token:1: expected `=`",
             ),
             (
                 "[admin]\ntoken_file = \"token\"",

@@ -1,6 +1,6 @@
 //! What differs between two configurations, key by key, and which of it only a restart can change.
 
-use super::{Config, EnginePlan, PluginPlan, RoutePlan};
+use super::{AdminPlan, Config, EnginePlan, PluginPlan, RoutePlan};
 use crate::usage::UsagePlan;
 use socklet_core::Quotas;
 use socklet_plugin::RouteInstances;
@@ -45,6 +45,7 @@ impl Config {
             server,
             listeners: _,
             listener_places: _,
+            certificates: _,
             routes: _,
             tenants: _,
             plugins: _,
@@ -83,7 +84,7 @@ impl Config {
             ("engine.compile_memory", compile_limits.memory == new.engine.compile_limits.memory),
             ("engine.compile_timeout", compile_limits.wall == new.engine.compile_limits.wall),
             ("ops.bind", *ops == new.ops),
-            ("[admin]", *admin == new.admin),
+            ("[admin]", !AdminPlan::needs_restart(admin, &new.admin)),
             ("usage.folder", folder(usage) == folder(&new.usage)),
             ("usage.interval", interval(usage) == interval(&new.usage)),
             ("log.format", log.format == new.log.format),
@@ -100,6 +101,7 @@ impl Config {
             ("drain.batch", *batch == new.drain.batch),
             ("drain.interval", *interval == new.drain.interval),
             ("log.level", log.level == new.log.level),
+            ("tokens of [admin]", AdminPlan::same_tokens(admin, &new.admin)),
             ("log.mask_headers", mask.headers == new.server.mask.headers),
             ("log.mask_query", mask.query == new.server.mask.query),
         ]);
@@ -208,6 +210,7 @@ impl PluginPlan {
             name: _,
             source,
             digest,
+            upload,
             settings,
             timeout,
             wait_timeout,
@@ -225,6 +228,7 @@ impl PluginPlan {
         differing([
             ("source", *source == new.source),
             ("digest", *digest == new.digest),
+            ("upload", *upload == new.upload),
             ("settings", *settings == new.settings),
             ("timeout", *timeout == new.timeout),
             ("wait_timeout", *wait_timeout == new.wait_timeout),

@@ -8,11 +8,17 @@ use super::{
     origin::Origin,
     plugins,
     reader::{Reader, Table},
-    routes, sections, tenants,
+    routes, sections, tenants, tls,
 };
 use crate::usage::UsagePlan;
+use socklet_core::ListenerName;
 use socklet_server::{Bind, Drain, ListenerConfig, Mask, ServerConfig};
-use std::{collections::HashSet, ops::RangeInclusive, path::Path, time::Duration};
+use std::{
+    collections::{BTreeMap, HashSet},
+    ops::RangeInclusive,
+    path::Path,
+    time::Duration,
+};
 
 /// How often usage may be exported.
 const INTERVALS: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(24 * 3600);
@@ -22,6 +28,9 @@ const MIN_HEADER_BYTES: usize = 8 * 1024;
 
 /// A listener, and where it is written.
 type PlacedListener = (ListenerConfig, Place);
+
+/// Where the certificates of listeners are written.
+type Certificates = BTreeMap<ListenerName, Vec<Place>>;
 
 // === impl Config ===
 
@@ -40,9 +49,9 @@ impl Config {
             let top = reader.top(document.as_table());
             let folder = origin.path.parent().unwrap_or(Path::new(""));
             let plugins = plugins::plugins(&top, folder, None);
-            let listeners = listeners(&top);
+            let (listeners, certificates) = listeners(&top, folder);
             let right = plugins.iter().flatten().cloned().collect();
-            (Self::decode(&top, origin, &problems, plugins, &listeners), right, listeners)
+            (Self::decode(&top, origin, &problems, plugins, (&listeners, certificates)), right, listeners)
         };
         let complete = || config.expect("whatever is missing was noted as a mistake");
         Draft { config: problems.into_result().map(|()| complete()), plugins, listeners }
@@ -54,7 +63,7 @@ impl Config {
         origin: &Origin,
         problems: &Problems,
         plugins: Vec<Option<PluginPlan>>,
-        listeners: &[PlacedListener],
+        (listeners, certificates): (&[PlacedListener], Certificates),
     ) -> Option<Self> {
         let folder = origin.path.parent().unwrap_or(Path::new(""));
         let root = sections::Top::read(top, None);
@@ -128,6 +137,7 @@ impl Config {
             },
             listeners,
             listener_places,
+            certificates,
             routes,
             tenants: tenants?,
             plugins: plugins.into_iter().collect::<Option<_>>()?,
@@ -155,12 +165,12 @@ fn usage(table: &Table<'_>, folder: &Path) -> Option<UsagePlan> {
 }
 
 /// The listeners, or the one that there is without any.
-fn listeners(top: &Table<'_>) -> Vec<PlacedListener> {
+fn listeners(top: &Table<'_>, folder: &Path) -> (Vec<PlacedListener>, Certificates) {
     let mut tables = top.many("listener");
     if !top.has("listener") {
         tables.push(top.absent("listener"));
     }
-    let mut listeners: Vec<PlacedListener> = Vec::new();
+    let (mut listeners, mut certificates) = (Vec::<PlacedListener>::new(), Certificates::new());
     for table in tables {
         let Some(sections::Listener { name, bind }) = sections::Listener::read(&table, None) else { continue };
         if listeners.iter().any(|(other, _)| other.name == name) {
@@ -171,9 +181,13 @@ fn listeners(top: &Table<'_>) -> Vec<PlacedListener> {
         if let Some((other, _)) = listeners.iter().find(taken) {
             table.wrong("bind", format!("the listener {} has this address already", other.name));
         }
-        listeners.push((ListenerConfig { name, bind }, table.place("bind")));
+        let tls = tls::tls(&table, folder).map(|(tls, places)| {
+            certificates.insert(name.clone(), places);
+            tls
+        });
+        listeners.push((ListenerConfig { name, bind, tls }, table.place("bind")));
     }
-    listeners
+    (listeners, certificates)
 }
 
 fn lower(names: &[String]) -> Vec<String> {

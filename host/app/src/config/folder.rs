@@ -20,7 +20,7 @@ use std::{
 };
 
 /// A tenant that has a file of its own.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct TenantFile {
     pub(crate) name: TenantName,
     /// The file as it is named in mistakes.

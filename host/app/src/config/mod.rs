@@ -22,7 +22,8 @@ mod sections;
 mod tenants;
 #[cfg(test)]
 mod tests;
-mod units;
+mod tls;
+pub(crate) mod units;
 mod value;
 mod words;
 
@@ -38,18 +39,19 @@ pub(crate) use sections::Log;
 pub(crate) use tenants::TenantPlans;
 pub(crate) use words::{Filter, Format, Load};
 
-use crate::usage::UsagePlan;
+use crate::{uploads::Uploads, usage::UsagePlan};
 use base::Base;
 use environment::Environment;
 use origin::Origin;
-use socklet_core::TenantName;
-use socklet_server::{Drain, ListenerConfig, ServerConfig};
+use socklet_core::{ListenerName, TenantName};
+use socklet_server::{Drain, ListenerConfig, ServerConfig, Tls, TlsPart};
 use std::{
     collections::BTreeMap,
     ffi::OsString,
     net::SocketAddr,
     path::{Path, PathBuf},
     sync::Arc,
+    time::SystemTime,
 };
 use toml_edit::Document;
 
@@ -60,6 +62,8 @@ pub struct Config {
     pub(crate) listeners: Vec<ListenerConfig>,
     /// Where each of them is written.
     pub(crate) listener_places: Vec<Place>,
+    /// Where the certificates of listeners are written.
+    pub(crate) certificates: BTreeMap<ListenerName, Vec<Place>>,
     /// The routes of the main file.
     pub(crate) routes: Vec<Arc<RoutePlan>>,
     /// The quotas of the tenants of the main file.
@@ -196,6 +200,51 @@ impl Config {
     /// Every plugin, those of tenants included.
     pub(crate) fn all_plugins(&self) -> impl Iterator<Item = &PluginPlan> + Clone {
         self.plugins.iter().chain(self.files.values().flat_map(|tenant| &tenant.plugins))
+    }
+
+    /// What is not as it should be, and does no harm to connections.
+    pub(crate) fn warnings(&self) -> impl Iterator<Item = &str> {
+        self.listeners.iter().filter_map(|listener| listener.tls.as_ref()).flat_map(Tls::warnings).map(String::as_str)
+    }
+
+    /// The certificates that are not valid now, but for those that a listener shows already.
+    pub(crate) fn untimely(&self, shown: impl Fn(&ListenerName) -> Option<Tls>) -> Vec<Mistake> {
+        let now = SystemTime::now();
+        let mut mistakes = Vec::new();
+        for listener in &self.listeners {
+            let problems = listener.tls.iter().flat_map(|tls| tls.untimely(now, shown(&listener.name).as_ref()));
+            mistakes.extend(problems.map(|problem| {
+                let place = match problem.part {
+                    TlsPart::Cert(index) => self.certificates[&listener.name][index].clone(),
+                    other => unreachable!("only a certificate has its time, and not {other:?}"),
+                };
+                Mistake::new(place, None, problem.to_string())
+            }));
+        }
+        mistakes
+    }
+
+    /// Has plugins be the components that were sent for them.
+    ///
+    /// # Errors
+    ///
+    /// A mistake for each that the configuration pins to another digest.
+    pub(crate) fn use_uploads(&mut self, uploads: &Uploads) -> Result<(), Mistakes> {
+        let problems = Problems::default();
+        for plan in &mut self.plugins {
+            plan.use_upload(uploads.current(&plan.id()), &problems);
+        }
+        for file in self.files.values_mut() {
+            let is_same = |plan: &PluginPlan| plan.upload == uploads.current(&plan.id());
+            // Most tenants have sent nothing, and share their file with the configuration before.
+            if file.plugins.iter().all(is_same) {
+                continue;
+            }
+            for plan in &mut Arc::make_mut(file).plugins {
+                plan.use_upload(uploads.current(&plan.id()), &problems);
+            }
+        }
+        problems.into_result()
     }
 
     /// Whether a tenant is one of the main file's.

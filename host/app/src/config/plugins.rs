@@ -1,12 +1,13 @@
 //! The sections `[plugin.NAME]` and `[engine]`.
 
 use super::{
-    mistake::Place,
+    mistake::{Mistake, Place, Problems},
     reader::Table,
     sections::{self, Grants},
     value::Count,
     words::Load,
 };
+use crate::uploads::Upload;
 use socklet_core::{PluginId, PluginName, TenantName};
 use socklet_plugin::{CompileLimits, OnSwap};
 use std::{
@@ -29,6 +30,8 @@ pub(crate) struct PluginPlan {
     /// A file that existed when the configuration was read.
     pub(crate) source: PathBuf,
     pub(crate) digest: Option<String>,
+    /// A component that was sent and takes the place of the source.
+    pub(crate) upload: Option<Upload>,
     pub(crate) settings: BTreeMap<String, String>,
     /// None: what its kind has by default.
     pub(crate) timeout: Option<Duration>,
@@ -74,6 +77,20 @@ impl PluginPlan {
     pub(crate) fn id(&self) -> PluginId {
         PluginId { tenant: self.tenant.clone(), name: self.name.clone() }
     }
+
+    /// Has it be the component that was sent for it, if there is one.
+    pub(super) fn use_upload(&mut self, upload: Option<Upload>, problems: &Problems) {
+        self.upload = upload;
+        let (Some(upload), Some(pinned)) = (&self.upload, &self.digest) else { return };
+        if upload.digest != *pinned {
+            let message = format!(
+                "it is pinned to {pinned}, and {} was sent for it: send the one that it is pinned to, or remove the record in \
+                 admin.uploads_dir",
+                upload.digest
+            );
+            problems.add(Mistake::new(self.place.clone(), None, message));
+        }
+    }
 }
 
 /// The plugins of a file, each where nothing that it needs is missing; whose they are, if not all tenants'.
@@ -99,6 +116,7 @@ fn plugin(name: &str, table: &Table<'_>, folder: &Path, tenant: Option<&TenantNa
         name: parsed.ok()?,
         source,
         digest: plugin.digest.map(|digest| digest.0),
+        upload: None,
         settings: plugin.settings.0,
         timeout: plugin.timeout,
         wait_timeout: plugin.wait_timeout,

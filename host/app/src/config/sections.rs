@@ -3,11 +3,11 @@
 use super::{
     schema::{Section, Shape, section},
     value::{Count, Limit, Pairs, Settings, Size},
-    words::{Cores, Digest, Filter, Format, Instance, Load, OriginList, Source},
+    words::{ClientCertificates, Cores, Digest, Filter, Format, Instance, Load, OriginList, Source},
 };
 use socklet_core::{ListenerName, PluginName, Rate, RouteName, TenantName};
 use socklet_plugin::OnSwap;
-use socklet_server::{Bind, Level, SlowConsumer, WindowBits};
+use socklet_server::{Bind, Level, SlowConsumer, TlsVersion, WindowBits};
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 /// Every section, in the order of the documentation.
@@ -19,11 +19,25 @@ pub(crate) const SECTIONS: &[Section] = &[
         doc: Listener::DOC,
         keys: &[Listener::KEYS],
         later: &[
-            ("tls", "TLS (let a proxy in front of the server do it)"),
             ("proxy_protocol", "the PROXY protocol"),
             ("trusted_proxies", "trusted proxies"),
             ("real_ip_header", "client addresses from a header"),
         ],
+    },
+    Section {
+        name: "listener.tls",
+        shape: Shape::Inner,
+        doc: ListenerTls::DOC,
+        keys: &[Certificate::KEYS, ListenerTls::KEYS],
+        later: &[],
+    },
+    Section {
+        name: "listener.tls.certificates",
+        shape: Shape::Many,
+        doc: " More certificates of the listener. A client is shown the one that has the name of the host that it asks for, and the first one \
+              when there is none.",
+        keys: &[Certificate::KEYS],
+        later: &[],
     },
     Section { name: "route", shape: Shape::Many, doc: Route::DOC, keys: &[Route::KEYS], later: &[] },
     Section {
@@ -111,6 +125,31 @@ section! {
         name: ListenerName = "default";
         /// An address and port, `:PORT` for every address of the machine, or `unix:` and a path.
         bind: Bind = "127.0.0.1:8080";
+    }
+}
+
+section! {
+    /// A certificate, in files that are read again when they change.
+    Certificate {
+        /// The certificate in PEM, and behind it those that it was signed by, up to one that clients know.
+        cert: Option<PathBuf> => "tls/example.com.pem";
+        /// Its private key in PEM.
+        key: Option<PathBuf> => "tls/example.com.key";
+        /// A file with the password of the key, where it is encrypted (`BEGIN ENCRYPTED PRIVATE KEY`).
+        key_password_file: Option<PathBuf> => "tls/example.com.password";
+    }
+}
+
+section! {
+    /// TLS on the listener. Left out, it is plain. There must be a `cert` with its `key`, here or in `certificates`.
+    ListenerTls {
+        /// Whether clients show a certificate: `"none"` they are not asked, `"optional"` they are asked, `"required"` without one they are
+        /// not served.
+        client_auth: ClientCertificates = "none";
+        /// The certificates in PEM of those who may have signed the certificates of clients.
+        client_ca: Option<PathBuf> => "tls/clients.pem";
+        /// The oldest version of TLS that is spoken: `"1.2"` or `"1.3"`.
+        min_version: TlsVersion = "1.2";
     }
 }
 
@@ -344,13 +383,20 @@ section! {
 }
 
 section! {
-    /// The admin API, by which operators swap plugins and reload: a listener of its own. Left out, there is none.
+    /// The admin API, by which operators look and change: a listener of its own. Left out, there is none.
     Admin {
-        /// `unix:` and a path: a socket that only the server's own user can use. Or an address and port, which needs a `token_file`;
+        /// `unix:` and a path: a socket that only the server's own user can use. Or an address and port, which needs a `token_file` or
+        /// a `tokens_file`;
         /// keep it away from the public.
         bind: Option<Bind> => "unix:/run/socklet/admin.sock";
         /// A file with the token that requests must show: 16 visible ASCII characters at least. Only its owner may be able to read it.
         token_file: Option<PathBuf> => "/etc/socklet/token";
+        /// A file with tokens that have names, roles and tenants. Only its owner may be able to read it.
+        tokens_file: Option<PathBuf> => "/etc/socklet/tokens.toml";
+        /// How often requests of one client may be refused for their token or its role; what is more is answered with 429 until the time is over.
+        failure_rate: Rate = "30/m";
+        /// A folder that keeps the components that were sent. Left out: they are gone with a restart or a reload.
+        uploads_dir: Option<PathBuf> => "/var/lib/socklet/uploads";
     }
 }
 

@@ -141,7 +141,7 @@ fn every_mistake_is_found_at_once_and_says_where_and_what_would_be_right() {
 [[listener]]
 name = "public"
 bind = "localhost"
-tls = { cert = "c.pem", key = "k.pem" }
+proxy_protocol = "v2"
 
 [[route]]
 path = "/chat/{room}"
@@ -176,8 +176,7 @@ compile_memory = "1MiB"
              plugin, heartbeat, limits, quotas, tenant, drain, ops, admin, usage, log, engine)",
             "socklet.toml:4: listener.bind = \"localhost\": not an address; expected an address such as \"127.0.0.1:8080\", \
              \"[::1]:8080\", \":8080\" or \"unix:/run/socklet.sock\"",
-            "socklet.toml:5: listener.tls: this version does not serve it yet: TLS (let a proxy in front of the server do it); \
-             leave it out",
+            "socklet.toml:5: listener.proxy_protocol: this version does not serve it yet: the PROXY protocol; leave it out",
             "socklet.toml:9: route.behaviour: unknown key, did you mean behavior? (there are tenant, name, listener, host, path, \
              path_regex, default, headers, authenticators, behavior, instance, hibernate_after, max_deaths, subprotocols, allowed_origins, static, \
              send_timeout, compression, limits, heartbeat)",

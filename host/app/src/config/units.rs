@@ -34,6 +34,23 @@ pub(crate) fn parse_size(text: &str) -> Result<usize, String> {
     }
 }
 
+/// A duration as it is written: in the largest unit that says it in whole numbers.
+pub(crate) fn show_duration(duration: Duration) -> String {
+    show(u64::try_from(duration.as_millis()).unwrap_or(u64::MAX), &TIMES)
+}
+
+/// A size as it is written: in the largest unit that says it in whole numbers.
+pub(crate) fn show_size(bytes: u64) -> String {
+    show(bytes, &SIZES)
+}
+
+fn show(number: u64, units: &[(&str, u64)]) -> String {
+    let fits = |(_, factor): &&(&str, u64)| number >= *factor && number.is_multiple_of(*factor);
+    let smallest = units.last().expect("there are units");
+    let (name, factor) = units.iter().find(fits).unwrap_or(smallest);
+    format!("{}{name}", number / factor)
+}
+
 fn parse(text: &str, units: &[(&str, u64)]) -> Result<u64, String> {
     let digits = text.len() - text.trim_start_matches(|c: char| c.is_ascii_digit()).len();
     let (number, unit) = text.split_at(digits);
@@ -70,6 +87,19 @@ mod tests {
         for bad in ["", "s", "0s", "-1s", "1.5s", "99999999999999999999s", "4000000d", "1s2"] {
             assert!(parse_duration(bad).is_err(), "{bad:?}");
         }
+    }
+
+    #[test]
+    fn what_is_shown_can_be_read() {
+        for millis in [1, 999, 1_000, 1_500, 60_000, 90_000, 3_600_000, 86_400_000, 90_000_000] {
+            let duration = Duration::from_millis(millis);
+            assert_eq!(parse_duration(&show_duration(duration)), Ok(duration));
+        }
+        assert_eq!([show_duration(Duration::from_secs(90)), show_duration(Duration::from_secs(3600))], ["90s", "1h"]);
+        for bytes in [1, 1_000, 1_024, 65_536, 65_537, 1 << 20, 3 << 30] {
+            assert_eq!(parse_size(&show_size(bytes)), Ok(bytes as usize));
+        }
+        assert_eq!([show_size(65_536), show_size(1_000), show_size(0)], ["64KiB", "1000B", "0B"]);
     }
 
     #[test]

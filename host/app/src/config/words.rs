@@ -3,7 +3,7 @@
 use super::value::{Form, Kind, Value, Wrong, choice_kind, text_kinds};
 use socklet_core::{ListenerName, PluginName, Rate, RouteName, TenantName};
 use socklet_plugin::OnSwap;
-use socklet_server::{Bind, Level, SlowConsumer, WindowBits};
+use socklet_server::{Bind, Level, SlowConsumer, TlsVersion, WindowBits};
 use std::{path::PathBuf, time::Duration};
 use toml_edit::Value as Toml;
 use tracing_subscriber::EnvFilter;
@@ -41,6 +41,17 @@ pub(crate) enum Load {
 /// A number of CPU cores: the time that they compute in a second.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Cores(pub(crate) Duration);
+
+/// Whether clients show a certificate, as it was written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ClientCertificates {
+    /// They are not asked.
+    None,
+    /// They are asked.
+    Optional,
+    /// Without one they are not served.
+    Required,
+}
 
 /// Who shares an instance, as it was written.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -94,6 +105,10 @@ choice_kind!(Format: "word", "\"text\" or \"json\"", "text" => Text, "json" => J
 choice_kind!(Load: "word", "\"eager\" or \"lazy\"", "eager" => Eager, "lazy" => Lazy);
 choice_kind!(SlowConsumer: "word", "\"close\", \"drop-newest\" or \"drop-oldest\"",
     "close" => Close, "drop-newest" => DropNewest, "drop-oldest" => DropOldest);
+
+choice_kind!(ClientCertificates: "word", "\"none\", \"optional\" or \"required\"",
+    "none" => None, "optional" => Optional, "required" => Required);
+choice_kind!(TlsVersion: "word", "\"1.2\" or \"1.3\"", "1.2" => V12, "1.3" => V13);
 
 choice_kind!(OnSwap: "word", "\"keep\" or \"close\"", "keep" => Keep, "close" => Close);
 

@@ -1,6 +1,9 @@
 //! Why something was not changed.
 
-use crate::config::{ConfigError, Keys, Mistakes};
+use crate::{
+    config::{ConfigError, Keys, Mistakes},
+    uploads::StoreError,
+};
 use socklet_plugin::{LoadError, NothingBefore};
 use socklet_server::BindError;
 use std::{io, path::PathBuf};
@@ -14,6 +17,12 @@ pub(crate) enum ChangeError {
     Load(#[from] LoadError),
     #[error(transparent)]
     NothingBefore(#[from] NothingBefore),
+    #[error("there is no folder to keep it in: write admin.uploads_dir into the configuration, and restart")]
+    NowhereToKeep,
+    #[error("the component cannot be kept, so nothing was changed: {0}")]
+    NotKept(StoreError),
+    #[error("it was changed, and that cannot be recorded, so that a restart would bring the other one back: {0}")]
+    NotRecorded(StoreError),
 }
 
 /// Why a listener was not started or stopped.
@@ -62,6 +71,12 @@ impl ReloadError {
     /// Whether it is right, and only a restart can make it what runs.
     pub fn needs_restart(&self) -> bool {
         matches!(self, Self::Refused { mistakes: None, .. })
+    }
+
+    /// Whether it is, among others, a certificate, a key, or what belongs to them.
+    pub(super) fn is_of_certificates(&self) -> bool {
+        let Self::Refused { mistakes: Some(mistakes), .. } = self else { return false };
+        mistakes.iter().any(|mistake| mistake.place().key().starts_with("listener.tls"))
     }
 
     /// Everything that is wrong, one by one.

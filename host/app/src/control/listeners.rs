@@ -2,32 +2,31 @@
 
 use super::{Control, ListenerError};
 use crate::live::Live;
-use serde::Serialize;
 use socklet_core::ListenerName;
 use socklet_server::ListenerConfig;
 use std::sync::Arc;
 
 /// A listener, as operators see it.
-#[derive(Debug, Serialize)]
+#[derive(Debug)]
 pub(crate) struct ListenerStatus {
     pub(crate) name: String,
     /// Where it listens, with the port that the system chose; where it would listen while it is stopped.
     pub(crate) bind: String,
+    pub(crate) tls: bool,
     pub(crate) state: ListenerState,
     /// Open connections that came in through it.
     pub(crate) connections: usize,
 }
 
 /// Whether a listener accepts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ListenerState {
     Serving,
     Stopped,
 }
 
 /// What came of stopping or starting one.
-#[derive(Debug, Serialize)]
+#[derive(Debug)]
 pub(crate) struct ListenerChange {
     /// False: it was so already.
     pub(crate) changed: bool,
@@ -76,8 +75,12 @@ impl Control {
         let listener = live.listener(name)?;
         let changed = live.stopped.contains(&listener.name);
         if changed {
-            let bound = self.0.site.server.bind(listener.clone(), &[]).await?;
-            self.0.site.server.serve(bound);
+            let site = &self.0.site;
+            // Its files may have changed since it was stopped.
+            let tls = site.certificates.current(&listener.name).or_else(|| listener.tls.clone());
+            let bound = site.server.bind(ListenerConfig { tls, ..listener.clone() }, &[]).await?;
+            site.certificates.set(bound.name(), bound.tls());
+            site.server.serve(bound);
             let mut next = Live::clone(&live);
             next.stopped.remove(&listener.name);
             self.0.live.store(Arc::new(next));
@@ -92,7 +95,7 @@ impl Control {
             None => (listener.bind.to_string(), 0),
         };
         let state = if serving.is_some() { ListenerState::Serving } else { ListenerState::Stopped };
-        ListenerStatus { name: listener.name.to_string(), bind, state, connections }
+        ListenerStatus { name: listener.name.to_string(), bind, tls: listener.tls.is_some(), state, connections }
     }
 }
 

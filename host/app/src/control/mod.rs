@@ -3,22 +3,28 @@
 mod error;
 mod listeners;
 mod metrics;
+mod plugins;
 mod status;
 
 pub use error::ReloadError;
 pub(crate) use error::{ChangeError, ListenerError};
+pub(crate) use listeners::{ListenerChange, ListenerState, ListenerStatus};
 pub(crate) use metrics::{Reloads, register};
+pub(crate) use plugins::Change;
+pub(crate) use status::PluginStatus;
 
 use crate::{
-    config::{Config, ConfigError, Draft, PluginPlan},
-    live::{Live, Prepared, Refused, Report, Site, is_fleeting, plugin_config},
+    access::Access,
+    config::{Config, ConfigError, Draft, Mistakes},
+    events::{Events, Kind},
+    live::{Live, Prepared, Refused, Report, Site},
+    uploads::Uploads,
 };
 use arc_swap::ArcSwap;
-use bytes::Bytes;
 use prometheus_client::registry::Registry;
-use serde::Serialize;
+use serde_json::json;
 use socklet_core::{PluginId, TenantName};
-use socklet_plugin::{Plugin, PluginConfig, Source, Swapped, VersionRole, VersionStatus};
+use socklet_plugin::{Plugin, VersionRole, VersionStatus};
 use socklet_server::Drain;
 use std::sync::Arc;
 use tokio::sync::Mutex;
@@ -36,25 +42,28 @@ struct Inner {
     /// Held while something changes: one change at a time.
     changing: Mutex<()>,
     reloads: Reloads,
+    around: Around,
 }
 
-/// What came of a change of one plugin.
-#[derive(Debug, Serialize)]
-pub(crate) struct Change {
-    pub(crate) plugin: String,
-    /// False: it was what it should be already.
-    pub(crate) changed: bool,
-    /// The version that new connections get; none before the plugin is loaded.
-    pub(crate) version: Option<VersionStatus>,
+/// What is told of changes, and what changes with the configuration.
+#[derive(Debug)]
+pub(crate) struct Around {
+    /// Where components are kept that were sent.
+    pub(crate) uploads: Option<Arc<Uploads>>,
+    pub(crate) access: Access,
+    pub(crate) events: Events,
 }
+
+/// The most problems of a reload that those are told of who read along.
+const PROBLEMS_TOLD: usize = 10;
 
 // === impl Control ===
 
 impl Control {
     /// Nothing runs yet.
-    pub(crate) fn new(site: Site, live: Live, reloads: Reloads) -> Self {
+    pub(crate) fn new(site: Site, live: Live, reloads: Reloads, around: Around) -> Self {
         let (live, changing) = (Arc::new(ArcSwap::from_pointee(live)), Mutex::default());
-        Self(Arc::new(Inner { site, live, changing, reloads }))
+        Self(Arc::new(Inner { site, live, changing, reloads, around }))
     }
 
     /// Counts the versions of plugins among everything that is measured.
@@ -75,25 +84,6 @@ impl Control {
     /// How connections are closed that have to go.
     pub(crate) fn drain_plan(&self) -> Drain {
         self.live().config.drain.clone()
-    }
-
-    /// Has another component take over from the one that a plugin is. The rest of its configuration stays as it is.
-    pub(crate) async fn swap(&self, id: &str, component: Bytes) -> Result<Change, ChangeError> {
-        let _changing = self.0.changing.lock().await;
-        let live = self.live();
-        let plugin = find(&live, id)?;
-        let plan = live.config.all_plugins().find(|plan| plan.id() == *plugin.id());
-        let plan: &PluginPlan = plan.ok_or_else(|| ChangeError::Unknown(id.to_owned()))?;
-        let planned = plugin_config(plan, is_fleeting(&live.config, plugin.id()));
-        let config = PluginConfig { source: Source::Bytes(component), ..planned };
-        Ok(Change::of(plugin, plugin.swap(config).await?))
-    }
-
-    /// Has the version before take over again. Waits for nothing: not for a swap that goes on either.
-    pub(crate) fn roll_back(&self, id: &str) -> Result<Change, ChangeError> {
-        let live = self.live();
-        let plugin = find(&live, id)?;
-        Ok(Change::of(plugin, Swapped::To(plugin.roll_back()?)))
     }
 
     /// Reads the configuration again and becomes what it says: all of it, or nothing. A dry run tells what that would be, after everything
@@ -117,7 +107,7 @@ impl Control {
         let current = live.config.clone();
         // Thousands of files take their time, which is not that of everybody else on this thread.
         let draft = blocking(move || current.again()).await?.map_err(ReloadError::of)?;
-        let new = match draft {
+        let mut new = match draft {
             Draft { config: Ok(config), .. } => config,
             Draft { config: Err(ref mistakes), .. } => {
                 let mistakes = mistakes.clone().and(self.0.site.try_out(&live, &draft).await);
@@ -125,11 +115,16 @@ impl Control {
             }
         };
         let restart = live.config.needs_restart(&new);
+        let uploads = self.use_uploads(&mut new);
+        let untimely = Mistakes::of(new.untimely(|listener| self.0.site.certificates.current(listener)));
         let prepared = self.0.site.prepare(&live, new, None).await;
-        match prepared {
-            Ok(prepared) if restart.is_empty() => Ok(self.finish(&live, prepared, dry_run)),
-            Ok(_) => Err(ReloadError::Refused { mistakes: None, restart }),
-            Err(Refused { mistakes, .. }) => Err(ReloadError::Refused { mistakes: Some(mistakes), restart }),
+        let wrong = uploads.into_iter().chain(untimely).reduce(|some, more| some.and(Some(more)));
+        match (prepared, wrong) {
+            (Ok(prepared), None) if restart.is_empty() => Ok(self.finish(&live, prepared, dry_run)),
+            (Ok(_), mistakes) => Err(ReloadError::Refused { mistakes, restart }),
+            (Err(Refused { mistakes, .. }), more) => {
+                Err(ReloadError::Refused { mistakes: Some(mistakes.and(more)), restart })
+            }
         }
     }
 
@@ -138,10 +133,18 @@ impl Control {
         let live = self.live();
         let (current, name) = (live.config.clone(), tenant.clone());
         let new = blocking(move || current.with_tenant(&name)).await?;
-        let new = new.map_err(|mistakes| ReloadError::of(ConfigError::Mistakes(mistakes)))?;
+        let refused = |mistakes| ReloadError::of(ConfigError::Mistakes(mistakes));
+        let mut new = new.map_err(refused)?;
+        if let Some(mistakes) = self.use_uploads(&mut new) {
+            return Err(refused(mistakes));
+        }
         let prepared = self.0.site.prepare(&live, new, Some(tenant)).await;
-        let prepared = prepared.map_err(|refused| ReloadError::of(ConfigError::Mistakes(refused.mistakes)))?;
-        Ok(self.finish(&live, prepared, dry_run))
+        Ok(self.finish(&live, prepared.map_err(|error| refused(error.mistakes))?, dry_run))
+    }
+
+    /// Has plugins be what was sent for them. What is wrong with that.
+    fn use_uploads(&self, config: &mut Config) -> Option<Mistakes> {
+        config.use_uploads(self.0.around.uploads.as_ref()?).err()
     }
 
     fn finish(&self, live: &Live, prepared: Prepared, dry_run: bool) -> Report {
@@ -150,18 +153,23 @@ impl Control {
 
     fn switch(&self, live: &Live, prepared: Prepared) -> Report {
         let (next, report) = self.0.site.switch(live, prepared);
+        if let Some(plan) = &next.config.admin {
+            self.0.around.access.set(plan.tokens.clone());
+        }
         self.0.live.store(Arc::new(next));
         report
     }
 
-    /// Both outcomes are logged.
+    /// Both outcomes are logged, and told to who reads along.
     fn tell(&self, outcome: &Result<Report, ReloadError>, tenant: Option<&TenantName>) {
+        let (name, events) = (tenant.map(TenantName::as_str), &self.0.around.events);
         let tenant = tenant.map(tracing::field::display);
         match outcome {
             Ok(report) if report.dry_run => info!(tenant, "configuration tried, nothing was changed"),
             Ok(report) => {
                 self.0.reloads.count("ok");
                 let Report { generation, listeners, tenants, routes, plugins, settings, closes, .. } = report;
+                let closing = closes.values().sum::<usize>();
                 info!(
                     generation,
                     tenant,
@@ -170,16 +178,29 @@ impl Control {
                     routes = routes.len(),
                     plugins = plugins.len(),
                     settings = settings.join(" "),
-                    closing = closes.values().sum::<usize>(),
+                    closing,
                     "configuration reloaded"
                 );
+                let told = json!({
+                    "of": name, "generation": generation, "listeners": listeners.len(), "tenants": tenants.len(),
+                    "routes": routes.len(), "plugins": plugins.len(), "settings": settings, "closing": closing,
+                });
+                events.tell_node(Kind::ConfigReloaded, told);
             }
             Err(error) => {
                 self.0.reloads.count("failed");
-                for problem in error.problems() {
+                if error.is_of_certificates() {
+                    self.0.site.certificates.refused();
+                }
+                let problems = error.problems();
+                for problem in &problems {
                     warn!(tenant, problem = problem.replace('\n', " "), "problem of the configuration");
                 }
                 warn!(tenant, "configuration not reloaded, nothing was changed");
+                // Events wait for those who read along: they have to be small.
+                let shown = &problems[..problems.len().min(PROBLEMS_TOLD)];
+                let told = json!({ "of": name, "problems": shown, "count": problems.len() });
+                events.tell_node(Kind::ConfigRefused, told);
             }
         }
     }
@@ -200,20 +221,7 @@ fn find<'a>(live: &'a Live, id: &str) -> Result<&'a Plugin, ChangeError> {
     found.ok_or_else(|| ChangeError::Unknown(id.to_owned()))
 }
 
-// === impl Change ===
-
-impl Change {
-    fn of(plugin: &Plugin, swapped: Swapped) -> Self {
-        let name = plugin.id().to_string();
-        match swapped {
-            Swapped::To(version) => Self { plugin: name, changed: true, version: Some(version) },
-            Swapped::Deferred => Self { plugin: name, changed: true, version: None },
-            Swapped::Unchanged => Self { plugin: name, changed: false, version: current(plugin) },
-        }
-    }
-}
-
-/// The version that new connections get.
+/// The version that new connections get; none before it is loaded.
 fn current(plugin: &Plugin) -> Option<VersionStatus> {
     let is_current = |version: &VersionStatus| matches!(version.role, VersionRole::Current | VersionRole::Trial);
     plugin.versions().into_iter().find(is_current)

@@ -21,6 +21,9 @@ pub(super) fn examine(config: &Config) -> Vec<Finding> {
     if let Some(usage) = &config.usage {
         findings.push(writable("usage.folder", &usage.folder));
     }
+    if let Some(uploads) = config.admin.as_ref().and_then(|admin| admin.uploads.as_ref()) {
+        findings.push(writable("admin.uploads_dir", uploads));
+    }
     if let Some(file) = config.file() {
         findings.extend(not_for_all(&format!("configuration {}", file.display()), file));
     }

@@ -1,12 +1,13 @@
 //! What operators get wrong around a server: limits of the system, folders, addresses, the clock. Looks, and changes nothing.
 
 mod addresses;
+mod certificates;
 mod folders;
 mod system;
 
 use crate::Config;
 use serde::Serialize;
-use std::path::Path;
+use std::{path::Path, time::SystemTime};
 
 /// What was found out about one thing.
 #[derive(Debug, Serialize)]
@@ -53,5 +54,6 @@ pub(crate) fn examine(config: &Config) -> Vec<Finding> {
     let mut findings = system::examine(Path::new("/"), config);
     findings.extend(folders::examine(config));
     findings.extend(addresses::examine(config));
+    findings.extend(certificates::examine(config, SystemTime::now()));
     findings
 }

@@ -4,9 +4,9 @@ use super::{
     Live, Site,
     report::{Change, Entry, Report},
 };
-use crate::config::{Mistake, Place};
+use crate::config::{Keys, Mistake, Place};
 use socklet_core::{CloseReason, ListenerName};
-use socklet_server::{BindError, Listener, ListenerConfig};
+use socklet_server::{BindError, Listener, ListenerConfig, Tls};
 use std::collections::BTreeMap;
 
 /// What becomes of the listeners.
@@ -14,6 +14,8 @@ use std::collections::BTreeMap;
 pub(super) struct Listening {
     /// Bound, and to be served: new ones, and those with other settings.
     pub(super) bound: Vec<Listener>,
+    /// Those that stay, and get what was in the files of their certificates.
+    pub(super) certified: Vec<(ListenerName, Tls)>,
     /// To be stopped.
     pub(super) gone: Vec<ListenerName>,
     /// What could not be bound.
@@ -49,16 +51,24 @@ impl Site {
             report.closes(CloseReason::ListenerStopped.frame().code().get(), closes);
             listening.gone.push(name.clone());
         }
-        let is_other =
-            |listener: &&ListenerConfig| live.listeners.get(&listener.name).is_some_and(|before| before != *listener);
+        let is_other = |listener: &&ListenerConfig| {
+            live.listeners.get(&listener.name).is_some_and(|before| !before.goes_on_as(listener))
+        };
         // Whatever goes, or listens elsewhere from now on, is not in the way.
         let others = wanted.values().copied().filter(is_other).map(|listener| listener.name.clone());
         let going: Vec<_> = listening.gone.iter().cloned().chain(others).collect();
         for (listener, place) in listeners {
             match live.listeners.get(&listener.name) {
-                Some(before) if before == listener => continue,
                 Some(before) => {
-                    report.listeners.push(Entry::changed(&listener.name, before.compare(listener), 0));
+                    let keys = before.compare(listener);
+                    if !keys.is_empty() {
+                        report.listeners.push(Entry::changed(&listener.name, keys, 0));
+                    }
+                    if before.goes_on_as(listener) {
+                        // What is in the files may be something else than before.
+                        listening.certified.extend(listener.tls.clone().map(|tls| (listener.name.clone(), tls)));
+                        continue;
+                    }
                 }
                 None => report.listeners.push(Entry::added(&listener.name)),
             }
@@ -75,14 +85,23 @@ impl Site {
     }
 }
 
-/// Tells which keys two listeners have otherwise.
+/// Tells what becomes of a listener.
 trait Compare {
-    fn compare(&self, new: &Self) -> crate::config::Keys;
+    /// The keys that the new one has otherwise.
+    fn compare(&self, new: &Self) -> Keys;
+
+    /// Whether its socket goes on to listen: at most, its certificates are others.
+    fn goes_on_as(&self, new: &Self) -> bool;
 }
 
 impl Compare for ListenerConfig {
-    fn compare(&self, new: &Self) -> crate::config::Keys {
-        let Self { name: _, bind } = self;
-        if *bind == new.bind { vec![] } else { vec!["bind"] }
+    fn compare(&self, new: &Self) -> Keys {
+        let Self { name: _, bind, tls } = self;
+        let keys = [("bind", *bind == new.bind), ("tls", *tls == new.tls)];
+        keys.into_iter().filter(|(_, same)| !same).map(|(key, _)| key).collect()
+    }
+
+    fn goes_on_as(&self, new: &Self) -> bool {
+        self.bind == new.bind && self.tls.is_some() == new.tls.is_some()
     }
 }

@@ -15,9 +15,12 @@ mod tests;
 
 pub(crate) use plugins::{check, is_fleeting, plugin_config};
 pub(crate) use prepare::{Prepared, Refused};
-pub(crate) use report::Report;
+pub(crate) use report::{Change, Entry, Report};
 
-use crate::config::{Config, RoutePlan, TenantFile};
+use crate::{
+    certificates::Certificates,
+    config::{Config, RoutePlan, TenantFile},
+};
 use socklet_core::{Authenticator, ListenerName, PluginId, PluginName, RouteName, Tenant, TenantName};
 use socklet_plugin::{Plugin, Plugins, RouteBehavior};
 use socklet_server::{ListenerConfig, Metrics, Route, RouteConnections, Server};
@@ -31,6 +34,7 @@ use std::{
 pub(crate) struct Site {
     pub(crate) engine: Plugins,
     pub(crate) server: Server,
+    pub(crate) certificates: Certificates,
     metrics: Metrics,
     /// Every tenant that there is, or that still has connections: one of each name counts for all of them.
     names: Mutex<HashMap<TenantName, Weak<Tenant>>>,
@@ -74,8 +78,8 @@ pub(crate) struct LiveRoute {
 // === impl Site ===
 
 impl Site {
-    pub(crate) fn new(engine: Plugins, server: Server, metrics: Metrics) -> Self {
-        Self { engine, server, metrics, names: Mutex::default() }
+    pub(crate) fn new(engine: Plugins, server: Server, certificates: Certificates, metrics: Metrics) -> Self {
+        Self { engine, server, certificates, metrics, names: Mutex::default() }
     }
 
     /// The tenant of a name: the one that is there, or the one that is made by this.

@@ -101,8 +101,8 @@ pub(crate) async fn check(engine: &Plugins, config: &Config) -> Option<Mistakes>
 pub(crate) fn plugin_config(plan: &PluginPlan, fleeting: bool) -> PluginConfig {
     PluginConfig {
         name: plan.id(),
-        source: plan.source.clone().into(),
-        digest: plan.digest.clone(),
+        source: plan.upload.as_ref().map_or(&plan.source, |upload| &upload.path).clone().into(),
+        digest: plan.upload.as_ref().map(|upload| upload.digest.clone()).or_else(|| plan.digest.clone()),
         settings: plan.settings.clone(),
         limits: CallLimits {
             timeout: plan.timeout,

@@ -43,6 +43,11 @@ impl Prepared {
         self.listening.bound.iter().map(|listener| (listener.name().clone(), listener.local())).collect()
     }
 
+    /// Whether one of them has TLS.
+    pub(crate) fn is_secure(&self, listener: &ListenerName) -> bool {
+        self.listening.bound.iter().any(|bound| bound.name() == listener && bound.tls().is_some())
+    }
+
     /// The routes that there will be.
     pub(crate) fn routes(&self) -> impl Iterator<Item = &RoutePlan> {
         self.next.config.all_routes().map(|plan| &**plan)

@@ -1,12 +1,11 @@
 //! What a change comes to, for operators: what is added, removed, changed, and who is closed for it.
 
 use crate::config::Keys;
-use serde::Serialize;
 use socklet_plugin::VersionStatus;
 use std::collections::BTreeMap;
 
 /// What a change comes to.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Report {
     /// Nothing was changed: this is what would be.
     pub(crate) dry_run: bool,
@@ -23,33 +22,24 @@ pub(crate) struct Report {
 }
 
 /// One thing that changes.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Entry {
     pub(crate) name: String,
     pub(crate) change: Change,
     /// What is different: keys of the configuration. Of a plugin also `component`: its file is another one.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) keys: Keys,
     /// How many connections are closed for it.
-    #[serde(skip_serializing_if = "is_zero")]
     pub(crate) closes: usize,
     /// The version that new connections get. Not told before it is one.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) version: Option<VersionStatus>,
 }
 
 /// What becomes of it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Change {
     Added,
     Removed,
     Changed,
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks with a reference")]
-fn is_zero(count: &usize) -> bool {
-    *count == 0
 }
 
 // === impl Report ===

@@ -14,7 +14,7 @@ impl Site {
     pub(crate) fn switch(&self, live: &Live, prepared: Prepared) -> (Live, Report) {
         let Prepared { next, routes, plugins, listening, deeds, mut report } = prepared;
         let Deeds { quotas, settings, instances, retired } = deeds;
-        let Listening { bound, gone, failed: _ } = listening;
+        let Listening { bound, certified, gone, failed: _ } = listening;
         for (tenant, quotas) in quotas {
             tenant.set_quotas(quotas);
             self.engine.quotas_changed(&tenant);
@@ -43,12 +43,19 @@ impl Site {
         }
         // First the routes, then whoever accepts for them.
         self.server.install(routes);
-        bound.into_iter().for_each(|listener| self.server.serve(listener));
+        for (name, tls) in certified {
+            self.certificates.install(&name, tls);
+        }
+        for listener in bound {
+            self.certificates.set(listener.name(), listener.tls());
+            self.server.serve(listener);
+        }
         let mut leaving = Leaving::default();
         for (connections, why) in retired {
             leaving.append(self.server.retire(&connections, &why));
         }
         for name in gone {
+            self.certificates.set(&name, None);
             leaving.append(self.server.stop(&name).map(|stopped| stopped.leaving).unwrap_or_default());
         }
         report.closes = leaving.by_code();

@@ -10,7 +10,6 @@ use crate::{
     agenda::Appointment,
     failure::Failure,
     instance::BehaviorInstance,
-    look::{InstanceState, InstanceStatus},
     metrics::Hook,
     policy::Key,
     rest::{Awake, Insomnia, Saved, Worn},
@@ -19,7 +18,7 @@ use crate::{
     timers::Timers,
     version::{Manners, Version},
 };
-use socklet_core::{CallError, EventId, Lifeline};
+use socklet_core::{CallError, EventId, InstanceState, InstanceStatus, Lifeline};
 use std::{
     collections::VecDeque,
     mem,
@@ -256,14 +255,7 @@ impl Cell {
             Some(Occupant { content: Content::Asleep(_), .. }) => (InstanceState::Hibernated, None),
             Some(occupant) => (InstanceState::Live, Some(seat.why_awake(&occupant.version, now))),
         };
-        InstanceStatus {
-            tenant: current.scope().tenant.name().to_string(),
-            route: current.scope().route.to_string(),
-            plugin: current.scope().plugin.to_string(),
-            version: seat.version,
-            state,
-            awake,
-        }
+        InstanceStatus { plugin: current.scope().plugin.clone(), version: seat.version, state, awake }
     }
 
     // --- turns ---

@@ -2,8 +2,8 @@
 //! The time is stopped: what waits is done at once.
 
 use crate::harness::{Client, Expect, Host, Net, Route, config, guest, stock, tenant};
-use socklet_core::{CallError, Cause, DeathKind};
-use socklet_plugin::{InstancePolicy, InstanceState, PluginConfig, RouteInstances};
+use socklet_core::{Behavior, CallError, Cause, DeathKind, InstanceState};
+use socklet_plugin::{InstancePolicy, PluginConfig, RouteInstances};
 use std::{sync::Arc, time::Duration};
 use tokio::{runtime::Handle, time::sleep};
 
@@ -324,16 +324,16 @@ async fn operators_are_told_why_an_instance_is_awake() {
         let plugin = host.load(config(source)).await.unwrap();
         let net = Arc::new(Net::default());
         let behavior = plugin.behavior(&tenant(), &"main".parse().unwrap(), instances, net.clone()).unwrap();
-        let mut client = Route { net, behavior }.connect("").await;
+        let mut client = Route { net, behavior: behavior.clone() }.connect("").await;
         client.ask(saves).await;
-        let fresh = plugin.instance_of(client.id).unwrap();
+        let fresh = behavior.instance_of(client.id).unwrap();
         assert_eq!(fresh.state, InstanceState::Live);
         for _ in 0..3 {
             a_while().await;
             tokio::task::spawn_blocking(|| std::thread::sleep(Duration::from_millis(20))).await.unwrap();
         }
-        let later = plugin.instance_of(client.id).unwrap();
-        assert_eq!(plugin.instance_of(socklet_core::ConnectionId::next()), None);
+        let later = behavior.instance_of(client.id).unwrap();
+        assert_eq!(behavior.instance_of(socklet_core::ConnectionId::next()), None);
         (fresh.awake.unwrap(), later.state, later.awake.unwrap_or_default())
     };
     let policy = || sleepy(InstancePolicy::Connection);

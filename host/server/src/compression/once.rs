@@ -10,7 +10,7 @@ use std::sync::OnceLock;
 /// There is one form for each size of window. All receivers are of one route, so their level is the same.
 #[derive(Debug, Default)]
 pub(crate) struct CompressOnce {
-    by_window: [OnceLock<Option<Bytes>>; (WindowBits::MAX.get() - WindowBits::MIN.get() + 1) as usize],
+    by_window: [OnceLock<Option<Bytes>>; WindowBits::COUNT],
 }
 
 impl CompressOnce {

@@ -82,6 +82,8 @@ impl WindowBits {
     pub const MIN: Self = Self(9);
     /// 32 KiB.
     pub const MAX: Self = Self(15);
+    /// How many sizes there are. Of the fields: a length of an array that calls a function is a cycle for rustc 1.95 where it optimizes.
+    pub(super) const COUNT: usize = (Self::MAX.0 - Self::MIN.0 + 1) as usize;
 
     /// The exponent; none unless it is 9 to 15.
     pub const fn new(bits: u8) -> Option<Self> {

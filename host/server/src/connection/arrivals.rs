@@ -45,7 +45,7 @@ impl Drive {
                     if self.is_closing() {
                         continue;
                     }
-                    self.state.messages_received += 1;
+                    self.peer.received().count(message.len());
                     self.metrics.message_received(message.opcode(), message.len());
                     self.clock.message(now);
                     if let Err(limit) = self.rates.message(message.len(), &self.limits, now) {
@@ -55,7 +55,7 @@ impl Drive {
                     match turn(self.route.tenant(), message.len(), now) {
                         Turn::Now => {}
                         Turn::After(wait, quota) => {
-                            self.metrics.limit_hit(quota);
+                            self.limit_hit(quota);
                             self.held = Some(now + wait);
                         }
                         Turn::Never(quota) => {
@@ -97,9 +97,13 @@ impl Drive {
 
     fn over(&mut self, limit: &'static str, reason: CloseReason) {
         if !self.is_closing() {
-            self.metrics.limit_hit(limit);
+            self.limit_hit(limit);
             self.close(reason);
         }
+    }
+
+    fn limit_hit(&self, limit: &'static str) {
+        self.metrics.limit_hit(limit, Some((self.route.tenant().name(), &self.route.config.name)));
     }
 
     fn broke_the_protocol(&mut self, error: FramingError) {

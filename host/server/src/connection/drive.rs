@@ -81,7 +81,6 @@ pub(super) struct Drive {
 #[derive(Debug, Default)]
 pub(super) struct State {
     opened: bool,
-    pub(super) messages_received: u64,
     /// What ended the connection: the first counts.
     end: Option<Box<End>>,
     received_close: bool,
@@ -523,7 +522,7 @@ impl Drive {
             cause,
             clean: self.state.received_close && self.state.wrote_close,
             duration: self.clock.age(),
-            messages_received: self.state.messages_received,
+            messages_received: self.peer.received().messages(),
             messages_sent: self.peer.messages_sent(),
         };
         let socket = self.peer.disconnect().filter(|_| !self.state.gone);

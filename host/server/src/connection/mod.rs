@@ -19,7 +19,7 @@ use futures_util::FutureExt;
 #[cfg(test)]
 pub(crate) use socket::Stream;
 pub(crate) use socket::{Reader, Socket, Writer};
-use socklet_core::{Call, CallError, CloseReason, Event, EventId};
+use socklet_core::{Call, CallError, CloseReason, Event, EventId, News};
 use std::{future::poll_fn, panic::AssertUnwindSafe, pin::pin, sync::Arc, time::Duration};
 use tokio::{
     io::AsyncReadExt,
@@ -39,6 +39,13 @@ pub(crate) async fn run(server: Arc<Inner>, socket: (Reader, Writer), buffered: 
     server.metrics.opened.inc();
     let (reader, writer) = socket;
     let peer = registration.peer().clone();
+    server.metrics.tell(News::Opened {
+        connection: peer.id(),
+        tenant: route.tenant().name(),
+        route: &route.config.name,
+        listener: peer.about().gate.name(),
+        peer: peer.about().client,
+    });
     peer.connect(writer, compression);
     let lifeline = session.lifeline().clone();
     let mut drive = Drive::new(&server, route, peer, session, (reader, buffered), compression);
@@ -64,6 +71,8 @@ pub(crate) async fn run(server: Arc<Inner>, socket: (Reader, Writer), buffered: 
         drop(slot);
         let ending = &left.ending;
         server.metrics.closed(ending.frame.code(), ending.cause);
+        let connection = registration.peer().id();
+        server.metrics.tell(News::Closed { connection, tenant: &tenant, route: &name, ending });
         info!(
             id = %registration.peer().id(),
             %tenant,

@@ -1,5 +1,6 @@
 //! The two halves of a connection's socket: its task reads, and whoever has something to write does that.
 
+use crate::tls::{TlsReader, TlsWriter};
 use std::{
     fmt,
     io::{self, IoSlice},
@@ -21,6 +22,7 @@ pub(crate) trait Socket: AsyncRead + AsyncWrite + Send + Unpin + 'static {
 pub(crate) enum Reader {
     Tcp(tcp::OwnedReadHalf),
     Unix(unix::OwnedReadHalf),
+    Tls(TlsReader),
     #[cfg(test)]
     Other(Box<dyn AsyncRead + Send + Unpin>),
 }
@@ -29,6 +31,7 @@ pub(crate) enum Reader {
 pub(crate) enum Writer {
     Tcp(tcp::OwnedWriteHalf),
     Unix(unix::OwnedWriteHalf),
+    Tls(TlsWriter),
     #[cfg(test)]
     Other(Box<dyn AsyncWrite + Send + Unpin>),
 }
@@ -68,6 +71,7 @@ impl AsyncRead for Reader {
         match self.get_mut() {
             Self::Tcp(half) => Pin::new(half).poll_read(cx, buf),
             Self::Unix(half) => Pin::new(half).poll_read(cx, buf),
+            Self::Tls(half) => half.poll_read(cx, buf),
             #[cfg(test)]
             Self::Other(half) => Pin::new(half).poll_read(cx, buf),
         }
@@ -78,13 +82,14 @@ impl AsyncRead for Reader {
 
 impl Writer {
     /// Writes what the system takes now. [`io::ErrorKind::WouldBlock`] when that is nothing, or only the connection's
-    /// task can tell.
+    /// task can tell. What was not written comes first the next time, as it was.
     pub(crate) fn try_write(&self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
         match (self, slices) {
             (Self::Tcp(half), [slice]) => half.try_write(slice),
             (Self::Tcp(half), _) => half.try_write_vectored(slices),
             (Self::Unix(half), [slice]) => half.try_write(slice),
             (Self::Unix(half), _) => half.try_write_vectored(slices),
+            (Self::Tls(half), _) => half.try_write(slices),
             #[cfg(test)]
             (Self::Other(_), _) => Err(io::ErrorKind::WouldBlock.into()),
         }
@@ -105,6 +110,7 @@ impl Writer {
         match self {
             Self::Tcp(half) => poll(half, cx, slices),
             Self::Unix(half) => poll(half, cx, slices),
+            Self::Tls(half) => half.poll_write(cx, slices),
             #[cfg(test)]
             Self::Other(half) => poll(half, cx, slices),
         }
@@ -115,6 +121,7 @@ impl Writer {
         match self {
             Self::Tcp(half) => Pin::new(half).poll_shutdown(cx),
             Self::Unix(half) => Pin::new(half).poll_shutdown(cx),
+            Self::Tls(half) => half.poll_shutdown(cx),
             #[cfg(test)]
             Self::Other(half) => Pin::new(half).poll_shutdown(cx),
         }

@@ -1,5 +1,6 @@
 //! The registry: the connections of one route, as plugins and operators reach them.
 
+mod about;
 mod by_id;
 mod cork;
 mod outbox;
@@ -8,7 +9,8 @@ mod peer;
 mod shared;
 mod topics;
 
-use crate::{ConnectionLimits, Metrics, RouteConfig, compression::CompressOnce, framing::EncodedFrame, gate::Gate};
+use crate::{ConnectionLimits, Metrics, RouteConfig, compression::CompressOnce, framing::EncodedFrame};
+pub(crate) use about::About;
 use by_id::ById;
 use bytes::Bytes;
 pub(crate) use cork::Cork;
@@ -16,8 +18,8 @@ pub(crate) use output::Output;
 pub(crate) use peer::{Noticed, Peer};
 use shared::Shared;
 use socklet_core::{
-    BoxFuture, CloseFrame, CloseReason, ConnectionId, Connections, Heartbeat, MessageRef, Opcode, Principal, SendError,
-    SubscribeError, Tenant,
+    BoxFuture, CloseFrame, CloseReason, ConnectionId, Connections, Heartbeat, MessageRef, Opcode, Principal, RouteName,
+    SendError, SubscribeError, Tenant,
 };
 use std::sync::{
     Arc, PoisonError, RwLock, RwLockReadGuard,
@@ -29,6 +31,7 @@ use topics::Topics;
 #[derive(Debug)]
 pub struct RouteConnections {
     tenant: Arc<Tenant>,
+    name: RouteName,
     peers: RwLock<Peers>,
     shared: Arc<Shared>,
     topics: Topics,
@@ -85,6 +88,7 @@ impl RouteConnections {
                 configured: route.heartbeat.clone(),
             }),
             changes: AtomicU32::new(0),
+            name: route.name.clone(),
             tenant,
         }
     }
@@ -115,6 +119,11 @@ impl RouteConnections {
         peers.by_id.values().cloned().collect()
     }
 
+    /// The route's name.
+    pub(crate) fn name(&self) -> &RouteName {
+        &self.name
+    }
+
     pub(crate) fn tenant(&self) -> &Arc<Tenant> {
         &self.tenant
     }
@@ -125,7 +134,7 @@ impl RouteConnections {
         id: ConnectionId,
         principal: Option<Arc<Principal>>,
         cork: Arc<Cork>,
-        gate: Arc<Gate>,
+        about: About,
     ) -> Result<Registration, NoPlace> {
         let max = self.limits().max_connections.unwrap_or(usize::MAX);
         let mut peers = self.peers.write().unwrap_or_else(PoisonError::into_inner);
@@ -135,7 +144,7 @@ impl RouteConnections {
         if peers.by_id.len() >= max {
             return Err(NoPlace::Full);
         }
-        let peer = Arc::new(Peer::new(id, principal, self.shared.clone(), cork, gate));
+        let peer = Arc::new(Peer::new(id, principal, self.shared.clone(), cork, about));
         peers.by_id.insert(id, peer.clone());
         Ok(Registration { peer, route: self.clone() })
     }
@@ -155,7 +164,12 @@ impl RouteConnections {
         self.read().by_id.values().cloned().collect()
     }
 
-    fn find(&self, id: ConnectionId) -> Option<Arc<Peer>> {
+    /// Does something with everybody, also with those who are opening or closing; nothing that takes this lock again.
+    pub(crate) fn each(&self, work: impl FnMut(&Arc<Peer>)) {
+        self.read().by_id.values().for_each(work);
+    }
+
+    pub(crate) fn find(&self, id: ConnectionId) -> Option<Arc<Peer>> {
         self.read().by_id.get(&id).cloned()
     }
 
@@ -260,7 +274,7 @@ impl Connections for RouteConnections {
         let peer = self.find(connection).ok_or(SubscribeError::Unknown)?;
         let subscribed = self.topics.subscribe(&peer, topic);
         if subscribed == Err(SubscribeError::Quota) {
-            self.shared.metrics.limit_hit("tenant_max_topics");
+            self.shared.metrics.limit_hit("tenant_max_topics", Some((self.tenant.name(), &self.name)));
         }
         subscribed
     }

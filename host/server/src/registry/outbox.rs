@@ -263,6 +263,11 @@ impl Outbox {
         self.waiting + self.given
     }
 
+    /// Bytes ever written.
+    pub(super) fn written(&self) -> u64 {
+        self.written
+    }
+
     /// Bytes given to the socket and not written.
     pub(super) fn given(&self) -> usize {
         self.given

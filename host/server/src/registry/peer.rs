@@ -1,16 +1,17 @@
 //! One connection as everybody but its own task sees it: phase, outbox, attachment.
 
 use super::{
+    about::{About, Received},
     cork::Cork,
     outbox::{Outbox, Overflow, Sent},
     output::Output,
     shared::Shared,
 };
 use crate::{
+    ConnectionState, Traffic,
     compression::{CompressOnce, Deflate},
     connection::Writer,
     framing::EncodedFrame,
-    gate::Gate,
 };
 use bytes::Bytes;
 use socklet_core::{CloseReason, ConnectionId, EventId, MessageRef, Opcode, Principal, SendError};
@@ -40,8 +41,8 @@ pub(crate) struct Peer {
     principal: Option<Arc<Principal>>,
     shared: Arc<Shared>,
     cork: Arc<Cork>,
-    /// Where it came in.
-    gate: Arc<Gate>,
+    about: Box<About>,
+    received: Received,
     /// Bytes queued and not written; of these, those that the socket was given.
     queued: AtomicUsize,
     given: AtomicUsize,
@@ -116,7 +117,7 @@ impl Peer {
         principal: Option<Arc<Principal>>,
         shared: Arc<Shared>,
         cork: Arc<Cork>,
-        gate: Arc<Gate>,
+        about: About,
     ) -> Self {
         let now = Instant::now();
         let state = State {
@@ -136,8 +137,9 @@ impl Peer {
             attachment: None,
             topics: None,
         };
-        let (queued, given, closed) = Default::default();
-        Self { id, principal, shared, cork, gate, queued, given, closed, state: Mutex::new(state) }
+        let (received, queued, given, closed) = Default::default();
+        let (about, state) = (Box::new(about), Mutex::new(state));
+        Self { id, principal, shared, cork, about, received, queued, given, closed, state }
     }
 
     pub(crate) fn id(&self) -> ConnectionId {
@@ -148,9 +150,27 @@ impl Peer {
         self.principal.as_ref()
     }
 
-    /// Where it came in.
-    pub(crate) fn gate(&self) -> &Arc<Gate> {
-        &self.gate
+    /// What is known of it from its beginning.
+    pub(crate) fn about(&self) -> &About {
+        &self.about
+    }
+
+    /// How far it is, and what went over it.
+    pub(crate) fn look_at(&self) -> (ConnectionState, Traffic) {
+        let (messages_received, bytes_received) = (self.received.messages(), self.received.bytes());
+        let state = self.state();
+        let phase = match state.phase {
+            Phase::Opening => ConnectionState::Opening,
+            Phase::Open => ConnectionState::Open,
+            Phase::Closing => ConnectionState::Closing,
+        };
+        let (messages_sent, bytes_sent) = (state.outbox.messages_sent, state.outbox.written());
+        (phase, Traffic { messages_received, bytes_received, messages_sent, bytes_sent })
+    }
+
+    /// What has arrived.
+    pub(crate) fn received(&self) -> &Received {
+        &self.received
     }
 
     pub(super) fn is_open(&self) -> bool {

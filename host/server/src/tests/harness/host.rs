@@ -160,7 +160,7 @@ impl Host {
         S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
         let client = Some(address.parse().unwrap());
-        let origin = Origin { gate: self.gate.clone(), local: "192.0.2.1:80".to_owned(), client };
+        let origin = Origin { gate: self.gate.clone(), local: "192.0.2.1:80".to_owned(), client, tls: None };
         let permit = Room::new(1).try_enter().unwrap();
         let slot = self.server.inner.slot(&origin, permit);
         self.server.inner.clone().start_stream(Stream(stream), origin, slot);
@@ -188,7 +188,7 @@ impl Host {
 
     /// Binds and serves a listener of a name, in the place of others that go.
     pub(crate) async fn listen_as(&self, name: &str, bind: &str, going: &[&str]) -> Result<Bind, BindError> {
-        let config = ListenerConfig { name: name.parse().unwrap(), bind: bind.parse().unwrap() };
+        let config = ListenerConfig { name: name.parse().unwrap(), bind: bind.parse().unwrap(), tls: None };
         let going: Vec<ListenerName> = going.iter().map(|name| name.parse().unwrap()).collect();
         let listener = self.server.bind(config, &going).await?;
         let local = listener.local();

@@ -1,17 +1,13 @@
 //! What operators see of the instance that serves a connection.
 
-use serde::Serialize;
+use crate::PluginId;
 
 /// The instance that serves a connection.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InstanceStatus {
-    /// Who the route belongs to.
-    pub tenant: String,
-    /// The route.
-    pub route: String,
     /// The plugin.
-    pub plugin: String,
-    /// The version of the instance.
+    pub plugin: PluginId,
+    /// The version of the instance; versions of a plugin are counted since the host was started, from 1.
     pub version: u32,
     /// What it is doing.
     pub state: InstanceState,
@@ -20,8 +16,7 @@ pub struct InstanceStatus {
 }
 
 /// What an instance is doing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum InstanceState {
     /// It is being called.
     Busy,
@@ -31,4 +26,18 @@ pub enum InstanceState {
     Hibernated,
     /// It has died; its connections are being closed.
     Dead,
+}
+
+// === impl InstanceState ===
+
+impl InstanceState {
+    /// Its name for operators.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Busy => "busy",
+            Self::Live => "live",
+            Self::Hibernated => "hibernated",
+            Self::Dead => "dead",
+        }
+    }
 }
