@@ -4,7 +4,7 @@
 //     console_page.mjs URL --out DIR --token TOKEN --component FILE [--timeout SECONDS]
 //
 // URL is the admin listener, FILE another version of the plugin `main`, of which two connections are open on the route `default/main`. Closes one,
-// says something to the other, swaps and rolls back. Screenshots go to DIR. Prints one JSON line. Exit codes: 0 passed, 1 failed, 2 wrong use.
+// says something to the other, swaps and rolls back, drains the route. Screenshots go to DIR. Prints one JSON line. Exit codes: 0 passed, 1 failed, 2 wrong use.
 
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
@@ -85,8 +85,22 @@ async function operate(context, options) {
   await page.getByText("main is version 1 again").waitFor();
   await themes(page, options.out, "plugins");
 
+  await goTo(page, "Drains");
+  await page.getByText("Nothing was drained.").waitFor();
+  await page.getByRole("button", { name: "Drain…" }).click();
+  await page.getByLabel("What").selectOption({ label: "route default/main" });
+  await page.getByLabel("Close code").selectOption("1013");
+  await page.getByRole("button", { name: "Drain", exact: true }).click();
+  await page.getByText("route default/main is being drained of 1").waitFor();
+  await page.getByRole("cell", { name: "drained", exact: true }).waitFor();
+  check((await page.locator("progress").evaluate((bar) => bar.value / bar.max)) === 1, "the bar is not full");
+  await themes(page, options.out, "drains");
+  await page.getByRole("button", { name: "Take back…" }).click();
+  await page.getByRole("button", { name: "Take it back" }).click();
+  await page.getByRole("cell", { name: "resumed", exact: true }).waitFor();
+
   await goTo(page, "Log");
-  for (const kind of ["connection.closed", "plugin.swapped", "plugin.rolled-back"]) await page.getByText(kind).first().waitFor();
+  for (const kind of ["connection.closed", "plugin.swapped", "plugin.rolled-back", "drain.ended"]) await page.getByText(kind).first().waitFor();
   await themes(page, options.out, "log");
 
   await page.setViewportSize({ width: 400, height: 800 });

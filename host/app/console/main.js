@@ -4,13 +4,14 @@ import { Refused, follow, get, hasToken, keep } from "./api.js";
 import { h } from "./dom.js";
 import { Pair } from "./figures.js";
 import * as connections from "./views/connections.js";
+import * as drains from "./views/drains.js";
 import * as log from "./views/log.js";
 import * as overview from "./views/overview.js";
 import * as plugins from "./views/plugins.js";
 import * as tenants from "./views/tenants.js";
 
 const EVERY = 2000;
-const VIEWS = { overview, connections, tenants, plugins, log };
+const VIEWS = { overview, connections, tenants, plugins, drains, log };
 
 const view = document.getElementById("view");
 const state = document.getElementById("state");

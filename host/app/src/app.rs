@@ -4,14 +4,13 @@ use crate::{
     admin::Admin,
     certificates::Certificates,
     config::RoutePlan,
-    control::{Control, ReloadError},
+    control::{Control, Drain, ReloadError},
     endpoint::{Endpoint, Socket},
     events::{Events, Kind},
     live::Prepared,
     ops::{Health, Ops},
     usage::Export,
 };
-use serde_json::json;
 use socklet_core::{ListenerName, TenantName};
 use socklet_plugin::Plugins;
 use socklet_server::{Bind, DrainReport, Server, Workers};
@@ -165,20 +164,21 @@ impl Running {
         self.server.connections()
     }
 
-    /// Readiness false, no new connections, all closed with 1012 in batches, what is left at the deadline cut off.
+    /// Readiness false, no new connections after `drain.delay`, all closed in batches, what is left at the deadline cut off.
     pub async fn drain(self) -> DrainReport {
         self.health.draining();
-        let drain = self.control.drain_plan();
-        let (connections, timeout) = (self.server.connections(), drain.timeout.as_secs_f64());
-        info!(connections, timeout = ?drain.timeout, "draining");
-        self.events.tell_node(Kind::DrainStarted, json!({ "connections": connections, "timeout_seconds": timeout }));
+        let plan = self.control.drain_plan();
+        info!(connections = self.server.connections(), timeout = ?plan.timeout, "draining");
+        let drain = self.control.drain_to_end(plan.clone());
+        drain.tell(&self.events, Kind::DrainStarted);
         let report = {
-            let drained = self.server.drain(drain);
+            let drained = self.server.drain(plan);
             tokio::select! {
                 report = drained => report,
-                never = self.tell_progress() => match never {},
+                never = self.tell_progress(&drain) => match never {},
             }
         };
+        self.control.drained_to_end(&drain, report.forced);
         if let Some(usage) = self.usage {
             usage.finish().await;
         }
@@ -187,10 +187,16 @@ impl Running {
     }
 
     /// Tells operators how many connections are left, again and again.
-    async fn tell_progress(&self) -> Infallible {
+    async fn tell_progress(&self, drain: &Drain) -> Infallible {
         loop {
             tokio::time::sleep(PROGRESS).await;
-            self.events.tell_node(Kind::DrainProgress, json!({ "connections": self.server.connections() }));
+            drain.progress.tell(drain.progress.total(), self.server.connections());
+            drain.tell(&self.events, Kind::DrainProgress);
         }
+    }
+
+    /// Waits until an operator wants the process to end.
+    pub async fn asked_to_stop(&self) {
+        self.control.asked_to_stop().await;
     }
 }

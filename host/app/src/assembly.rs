@@ -6,7 +6,7 @@ use crate::{
     app::App,
     certificates::Certificates,
     config::{Config, EnginePlan, Mistakes, Problems},
-    control::{Around, Control, Reloads},
+    control::{Around, Control, Drains, Reloads},
     endpoint::Socket,
     events::Events,
     live::{self, Live, Refused, Site},
@@ -88,7 +88,7 @@ impl Config {
         };
         let uploads = self.open_uploads()?;
         let mut registry = registry(&health);
-        let reloads = Reloads::register(&mut registry);
+        let changes = (Reloads::register(&mut registry), Drains::register(&mut registry));
         let certificates = Certificates::register(&mut registry);
         let metrics = Metrics::register(&mut registry);
         let events = Events::default();
@@ -101,8 +101,8 @@ impl Config {
         let site = Site::new(engine.clone(), server.clone(), certificates.clone(), metrics);
         let usage = self.usage.clone();
         let access = Access::new(admin.as_ref().map(|(_, plan)| plan.tokens.clone()).unwrap_or_default());
-        let around = Around { uploads, access: access.clone(), events: events.clone() };
-        let control = Control::new(site, Live::nothing(Arc::new(self.clone())), reloads, around);
+        let around = Around { uploads, access: access.clone(), events: events.clone(), health: health.clone() };
+        let control = Control::new(site, Live::nothing(Arc::new(self.clone())), changes, around);
         control.register(&mut registry, &mut tenants);
         let prepared = control.prepare(self).await.map_err(BuildError::of)?;
         let usage = usage
@@ -235,6 +235,7 @@ mod tests {
         let cache = tempfile::tempdir().unwrap();
         let mut registry = registry(&Health::default());
         Reloads::register(&mut registry);
+        Drains::register(&mut registry);
         Certificates::register(&mut registry);
         Metrics::register(&mut registry);
         crate::admin::Measured::register(&mut registry);

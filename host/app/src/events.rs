@@ -90,6 +90,7 @@ kinds! {
     ConfigRefused: "config.refused",
     DrainStarted: "drain.started",
     DrainProgress: "drain.progress",
+    DrainEnded: "drain.ended",
 }
 
 /// How many events of a kind are told.
@@ -140,6 +141,11 @@ impl Events {
             Ok(Json::Object(data)) => data,
             _ => Map::new(),
         });
+    }
+
+    /// Tells of something that concerns a tenant, or the node.
+    pub(crate) fn tell_of(&self, kind: Kind, tenant: Option<&TenantName>, data: Json) {
+        self.publish(kind, tenant, None, || object(data));
     }
 
     /// Waits until a plugin has gone back to an earlier version, by hand or since the newer one has failed. One caller at a time.

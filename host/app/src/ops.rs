@@ -57,8 +57,9 @@ impl Health {
         let _ = self.0.tenants.set(tenants);
     }
 
-    /// Everything is assembled and serves.
+    /// Everything is assembled and serves; or it does so again.
     pub(crate) fn ready(&self) {
+        self.0.draining.set(0);
         self.0.ready.store(true, Ordering::Release);
     }
 

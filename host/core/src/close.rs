@@ -33,8 +33,8 @@ pub enum CloseReason {
     Plugin(CloseFrame),
     /// An operator asked for this frame.
     Operator(CloseFrame),
-    /// The node is draining or restarting.
-    Draining,
+    /// It is drained: with the node, or with a part of it.
+    Draining(CloseFrame),
     /// Its plugin has another version, and the connection cannot go on with that.
     Replaced,
     /// Its route is not what it was: another plugin serves it, or instances are shared in another way.
@@ -194,6 +194,11 @@ impl CloseFrame {
         Ok(Self { code: CloseCode(code), reason })
     }
 
+    /// What a drain closes with where nobody says otherwise: 1012.
+    pub fn restarting() -> Self {
+        Self::fixed(CloseCode::RESTART, "server restarting")
+    }
+
     /// A frame that arrived, its reason already checked to be UTF-8.
     pub fn received(code: CloseCode, reason: ByteString) -> Self {
         Self { code, reason }
@@ -230,8 +235,7 @@ impl CloseReason {
     /// The only place where a reason becomes a code and a text on the wire.
     pub fn frame(&self) -> CloseFrame {
         match self {
-            Self::Plugin(frame) | Self::Operator(frame) => frame.clone(),
-            Self::Draining => CloseFrame::fixed(CloseCode::RESTART, "server restarting"),
+            Self::Plugin(frame) | Self::Operator(frame) | Self::Draining(frame) => frame.clone(),
             Self::Replaced => CloseFrame::fixed(CloseCode::RESTART, "new version"),
             Self::RouteChanged => CloseFrame::fixed(CloseCode::RESTART, "route changed"),
             Self::ListenerStopped => CloseFrame::fixed(CloseCode::AWAY, "listener stopped"),
@@ -258,7 +262,7 @@ impl CloseReason {
         match self {
             Self::Plugin(_) => Cause::Plugin,
             Self::Operator(_)
-            | Self::Draining
+            | Self::Draining(_)
             | Self::Replaced
             | Self::RouteChanged
             | Self::ListenerStopped
@@ -315,7 +319,7 @@ mod tests {
     fn every_reason_fits_a_control_frame_and_never_uses_a_reserved_code() {
         let event = EventId::next();
         for reason in [
-            CloseReason::Draining,
+            CloseReason::Draining(CloseFrame::restarting()),
             CloseReason::Replaced,
             CloseReason::RouteChanged,
             CloseReason::ListenerStopped,

@@ -3,7 +3,10 @@
 use crate::{Rate, Tally, TenantName, Throttle};
 use std::{
     fmt,
-    sync::{PoisonError, RwLock},
+    sync::{
+        PoisonError, RwLock,
+        atomic::{AtomicBool, Ordering::SeqCst},
+    },
     time::Duration,
 };
 
@@ -47,6 +50,7 @@ pub struct Tenant {
     saved_state: Tally,
     cpu: Throttle,
     log_lines: Throttle,
+    held: AtomicBool,
 }
 
 /// The CPU time that a tenant has not used is kept for so long: it may use this much of its share at once.
@@ -69,7 +73,18 @@ impl Tenant {
             cpu: quotas.cpu.map_or_else(Throttle::unlimited, |cpu| Throttle::time(cpu, CPU_WINDOW)),
             log_lines: quotas.log_lines.map_or_else(Throttle::unlimited, Throttle::new),
             quotas: RwLock::new(quotas),
+            held: AtomicBool::new(false),
         }
+    }
+
+    /// Lets nobody new in to any of its routes, or does so again.
+    pub fn hold(&self, held: bool) {
+        self.held.store(held, SeqCst);
+    }
+
+    /// Whether nobody new comes in.
+    pub fn is_held(&self) -> bool {
+        self.held.load(SeqCst)
     }
 
     /// Gives it other quotas. What it has stays, also where that is more than it may have from now on. To be called by one thread at a

@@ -106,8 +106,8 @@ pub(crate) async fn admit(
         }
         NoPlace::Retired => Refused::Host(Refusal::Unavailable { retry_after: AT_ONCE }),
     })?;
-    // Whoever stops the listener closes it first and looks for registered connections then: one of the two notices.
-    if origin.gate.is_closed() {
+    // Whoever drains or stops something holds it first and looks for registered connections then: one of the two notices.
+    if origin.gate.is_closed() || server.is_held(&route, &origin.gate) {
         return Err(Refused::Host(Refusal::Unavailable { retry_after: RETRY_AFTER }));
     }
     let behavior = route.behavior.as_ref().ok_or(Refused::Host(Refusal::NotFound))?;
@@ -144,7 +144,7 @@ fn take_place(server: &Inner, slot: &Slot, route: &Route, gate: &Arc<Gate>) -> R
         server.metrics.limit_hit(name, Some((route.tenant().name(), &route.config.name)));
         Refused::Host(refusal)
     };
-    if server.draining.is_cancelled() || gate.is_closed() {
+    if server.draining.is_cancelled() || gate.is_closed() || server.is_held(route, gate) {
         return Err(Refused::Host(Refusal::Unavailable { retry_after: RETRY_AFTER }));
     }
     if slot.client.excess {

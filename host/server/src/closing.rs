@@ -1,17 +1,65 @@
 //! Connections that have to go while the server goes on: closed in batches, and cut off where they do not go.
 
-use crate::{Drain, RouteConnections, Server, registry::Peer, server::Inner};
+use crate::{Drain, DrainReport, RouteConnections, Server, drain::AFTER_FORCE, registry::Peer, server::Inner};
 use socklet_core::CloseReason;
 use std::{
     collections::BTreeMap,
-    sync::{Arc, PoisonError, Weak},
+    sync::{
+        Arc, PoisonError, Weak,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    },
+    time::Duration,
 };
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 use tracing::info;
 
 /// Connections that have to go, each with its reason.
 #[derive(Debug, Default)]
 pub struct Leaving(Vec<(Weak<Peer>, CloseReason)>);
+
+/// How far it is with connections that have to go. Whoever looks at it waits for nobody.
+#[derive(Debug, Default)]
+pub struct Progress {
+    total: AtomicUsize,
+    closed: AtomicUsize,
+    left: AtomicUsize,
+    forced: AtomicUsize,
+}
+
+// === impl Progress ===
+
+impl Progress {
+    /// Connections that had to go when it began.
+    pub fn total(&self) -> usize {
+        self.total.load(Relaxed)
+    }
+
+    /// Those that a closing handshake was begun with.
+    pub fn closed(&self) -> usize {
+        self.closed.load(Relaxed)
+    }
+
+    /// Those that are still there.
+    pub fn left(&self) -> usize {
+        self.left.load(Relaxed)
+    }
+
+    /// Those that were cut off.
+    pub fn forced(&self) -> usize {
+        self.forced.load(Relaxed)
+    }
+
+    /// Tells how far it is: for somebody else who closes connections, with all of the node.
+    pub fn tell(&self, total: usize, left: usize) {
+        self.total.store(total, Relaxed);
+        self.left.store(left, Relaxed);
+        self.closed.store(total.saturating_sub(left), Relaxed);
+    }
+}
+
+fn still_there(left: &[(Weak<Peer>, CloseReason)]) -> usize {
+    left.iter().filter(|(peer, _)| peer.strong_count() > 0).count()
+}
 
 // === impl Leaving ===
 
@@ -37,6 +85,49 @@ impl Leaving {
             *codes.entry(why.frame().code().get()).or_default() += 1;
         }
         codes
+    }
+
+    /// Closes them at the pace of a drain, and waits until they are gone; at its deadline those that are left are cut off.
+    pub(crate) async fn go(self, pace: &Drain, progress: &Progress) -> DrainReport {
+        let (mut left, deadline) = (self.0, Instant::now() + pace.timeout);
+        progress.total.store(left.len(), Relaxed);
+        progress.left.store(left.len(), Relaxed);
+        let closing = pace.each_batch(&left, |(peer, why)| {
+            let closed = peer.upgrade().is_some_and(|peer| peer.close(why.clone()));
+            progress.closed.fetch_add(closed.into(), Relaxed);
+            closed
+        });
+        // Thousands are looked at less often.
+        let check = pace.interval.max(CHECK * u32::try_from(left.len() / 20_000 + 1).unwrap_or(u32::MAX));
+        let mut looks = interval(check);
+        looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let closed = {
+            let mut closing = std::pin::pin!(closing);
+            loop {
+                tokio::select! {
+                    closed = &mut closing => break closed,
+                    _ = looks.tick() => progress.left.store(still_there(&left), Relaxed),
+                }
+            }
+        };
+        // Those who answer are gone in a moment; nobody is told when.
+        loop {
+            left.retain(|(peer, _)| peer.strong_count() > 0);
+            progress.left.store(left.len(), Relaxed);
+            let now = Instant::now();
+            if left.is_empty() || now >= deadline {
+                break;
+            }
+            sleep_until(deadline.min(now + check)).await;
+        }
+        let forced = left.iter().filter_map(|(peer, _)| peer.upgrade()).map(|peer| peer.cut()).count();
+        progress.forced.store(forced, Relaxed);
+        let after = Instant::now() + AFTER_FORCE;
+        while still_there(&left) > 0 && Instant::now() < after {
+            sleep_until(after.min(Instant::now() + CHECK)).await;
+        }
+        progress.left.store(still_there(&left), Relaxed);
+        DrainReport { closed, forced }
     }
 
     /// Adds others. Of one that is in both, the first reason counts.
@@ -71,32 +162,16 @@ impl Server {
 }
 
 async fn send_away(server: &Inner, leaving: Leaving, pace: &Drain) {
-    let connections = leaving.len();
-    info!(connections, "closing connections");
-    let closing = async {
-        let deadline = Instant::now() + pace.timeout;
-        let closed =
-            pace.each_batch(&leaving.0, |(peer, why)| peer.upgrade().is_some_and(|peer| peer.close(why.clone())));
-        let closed = closed.await;
-        let mut left = leaving.0;
-        // Those who answer are gone in a moment; nobody is told when.
-        loop {
-            left.retain(|(peer, _)| peer.strong_count() > 0);
-            let now = Instant::now();
-            if left.is_empty() || now >= deadline {
-                break;
-            }
-            sleep_until(deadline.min(now + pace.interval.max(CHECK))).await;
-        }
-        let forced = left.iter().filter_map(|(peer, _)| peer.upgrade()).map(|peer| peer.cut()).count();
-        info!(closed, forced, "closed connections");
-    };
+    info!(connections = leaving.len(), "closing connections");
+    let progress = Progress::default();
     // Where the node drains, everybody has to go, and somebody else looks after it.
     tokio::select! {
-        () = closing => {}
+        report = leaving.go(pace, &progress) => {
+            info!(closed = report.closed, forced = report.forced, "closed connections");
+        }
         () = server.draining.cancelled() => {}
     }
 }
 
-/// How often to look whether connections are gone, at most.
-const CHECK: std::time::Duration = std::time::Duration::from_millis(50);
+/// How often to look whether connections are gone.
+const CHECK: Duration = Duration::from_millis(50);

@@ -3,7 +3,10 @@
 use socklet_core::ListenerName;
 use std::sync::{
     Arc,
-    atomic::{AtomicUsize, Ordering::Relaxed},
+    atomic::{
+        AtomicBool, AtomicUsize,
+        Ordering::{Relaxed, SeqCst},
+    },
 };
 use tokio_util::sync::CancellationToken;
 
@@ -12,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 pub(crate) struct Gate {
     name: ListenerName,
     closed: CancellationToken,
+    held: AtomicBool,
     connections: AtomicUsize,
 }
 
@@ -23,7 +27,7 @@ pub(crate) struct Passed(Arc<Gate>);
 
 impl Gate {
     pub(crate) fn new(name: ListenerName) -> Arc<Self> {
-        Arc::new(Self { name, closed: CancellationToken::new(), connections: AtomicUsize::new(0) })
+        Arc::new(Self { name, closed: CancellationToken::new(), held: AtomicBool::new(false), connections: AtomicUsize::new(0) })
     }
 
     pub(crate) fn name(&self) -> &ListenerName {
@@ -37,6 +41,15 @@ impl Gate {
 
     pub(crate) fn is_closed(&self) -> bool {
         self.closed.is_cancelled()
+    }
+
+    /// Lets nobody new in, or does so again.
+    pub(crate) fn hold(&self, held: bool) {
+        self.held.store(held, SeqCst);
+    }
+
+    pub(crate) fn is_held(&self) -> bool {
+        self.held.load(SeqCst)
     }
 
     /// Waits until it is closed.

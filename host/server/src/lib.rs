@@ -26,13 +26,14 @@ mod registry;
 mod request;
 mod route;
 mod routing;
+mod scope;
 mod server;
 #[cfg(test)]
 mod tests;
 mod tls;
 mod workers;
 
-pub use closing::Leaving;
+pub use closing::{Leaving, Progress};
 pub use compression::{Compression, Level, WindowBits};
 pub use config::{ConnectionLimits, RouteConfig, ServerConfig, SlowConsumer};
 pub use drain::{Drain, DrainReport};
@@ -45,6 +46,7 @@ pub use operate::{ConnectionFilter, ConnectionState, ConnectionView, RouteView, 
 pub use registry::RouteConnections;
 pub use route::{Route, Routes};
 pub use routing::{HeaderCondition, HostPattern, InvalidHeader, InvalidHost, InvalidPath, PathPattern, RouteConflict};
+pub use scope::Scope;
 pub use server::Server;
 pub use tls::{
     CertificateFiles, ClientAuth, Stamps, Tls, TlsAcceptor, TlsCertificate, TlsPart, TlsProblem, TlsSettings,

@@ -129,6 +129,11 @@ impl Stopped {
 // === impl Listeners ===
 
 impl Listeners {
+    /// One of them, as those see it who came in.
+    pub(crate) fn gate(&self, name: &ListenerName) -> Option<Arc<Gate>> {
+        self.lock().get(name).map(|running| running.gate.clone())
+    }
+
     /// The server drains: sockets are closed as soon as nobody accepts from them any more.
     pub(crate) fn forget(&self) {
         self.lock().clear();

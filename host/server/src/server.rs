@@ -1,7 +1,7 @@
 //! The server: accepts sockets and hands them to HTTP.
 
 use crate::{
-    Listener, Metrics, RouteConnections, Routes, ServerConfig, Workers,
+    Listener, Metrics, Route, RouteConnections, Routes, ServerConfig, Workers,
     clients::{ClientSocket, Clients},
     connection::Socket,
     drain::{Drain, DrainReport, drain},
@@ -14,12 +14,12 @@ use crate::{
     workers::{Place, Threads, Worker},
 };
 use arc_swap::ArcSwap;
-use socklet_core::{Permit, Room, Taken, Tenant};
+use socklet_core::{CloseFrame, CloseReason, Permit, Room, Taken, Tenant};
 use std::{
     fmt, io,
     sync::{
-        Arc, Mutex, PoisonError, Weak,
-        atomic::{AtomicUsize, Ordering},
+        Arc, Mutex, OnceLock, PoisonError, Weak,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -51,8 +51,12 @@ pub(crate) struct Inner {
     pub(crate) accepting: TaskTracker,
     /// No new connections from now on.
     pub(crate) draining: CancellationToken,
+    /// What those are told who are closed for that.
+    pub(crate) farewell: OnceLock<CloseFrame>,
     /// What is left ends now.
     pub(crate) force: CancellationToken,
+    /// Nobody new comes in, until an operator says otherwise.
+    pub(crate) held: AtomicBool,
     connections: Arc<AtomicUsize>,
     sockets: Room,
     clients: Arc<Clients>,
@@ -97,7 +101,9 @@ impl Server {
             tasks: TaskTracker::new(),
             accepting: TaskTracker::new(),
             draining: CancellationToken::new(),
+            farewell: OnceLock::new(),
             force: CancellationToken::new(),
+            held: AtomicBool::new(false),
             connections: Arc::default(),
             sockets,
             clients,
@@ -124,8 +130,8 @@ impl Server {
         self.inner.connections.load(Ordering::Relaxed)
     }
 
-    /// Stops accepting, closes every connection with 1012 in paced batches, waits for every `on-close`; at the deadline
-    /// what is left is cut off.
+    /// Stops accepting, closes every connection in paced batches, waits for every `on-close`; at the deadline what is left is cut off.
+    /// For good: see [`Server::drain_only`] for a drain after which the server goes on.
     pub async fn drain(&self, plan: Drain) -> DrainReport {
         drain(&self.inner, plan).await
     }
@@ -283,6 +289,16 @@ impl Inner {
         self.metrics.connections.inc();
         let (connections, metrics) = (self.connections.clone(), self.metrics.clone());
         Ok(Counted { _of_tenant: of_tenant, _of_listener: gate.pass(), connections, metrics })
+    }
+
+    /// Whether nobody new comes in there.
+    pub(crate) fn is_held(&self, route: &Route, gate: &Gate) -> bool {
+        self.held.load(Ordering::SeqCst) || gate.is_held() || route.connections.is_held() || route.tenant().is_held()
+    }
+
+    /// Why connections are closed with the node.
+    pub(crate) fn farewell(&self) -> CloseReason {
+        CloseReason::Draining(self.farewell.get_or_init(CloseFrame::restarting).clone())
     }
 
     /// Everybody, on routes that are served and on those that are not any more; also those who are opening or closing.

@@ -73,8 +73,12 @@ async fn an_operator_works_with_it() {
     ];
     // A client that answers a close frame.
     let closed = tokio::spawn(async move { second.expect_close(1008).await });
+    let drained = tokio::spawn(async move {
+        first.expect_text("from the console <b>").await;
+        first.expect_close(1013).await
+    });
     passes("node".into(), "console_page.mjs", &arguments, &[]).await;
     assert_eq!(closed.await.unwrap(), "enough");
-    first.expect_text("from the console <b>").await;
+    assert_eq!(drained.await.unwrap(), "server restarting");
     server.until_metric("socklet_connections_closed_total{code=\"1008\"}", 1.0).await;
 }

@@ -39,6 +39,7 @@ files! {
     "/views/connections.js" "views/connections.js" "text/javascript; charset=utf-8";
     "/views/tenants.js" "views/tenants.js" "text/javascript; charset=utf-8";
     "/views/plugins.js" "views/plugins.js" "text/javascript; charset=utf-8";
+    "/views/drains.js" "views/drains.js" "text/javascript; charset=utf-8";
     "/views/log.js" "views/log.js" "text/javascript; charset=utf-8";
     "/vendor/uplot.js" "vendor/uplot.js" "text/javascript; charset=utf-8";
     "/vendor/uplot.css" "vendor/uplot.css" "text/css; charset=utf-8";

@@ -8,6 +8,7 @@ mod body;
 mod call;
 mod connections;
 mod console;
+mod drains;
 mod events;
 mod failures;
 mod listeners;

@@ -112,7 +112,7 @@ fn parameters(operation: &Operation, schemas: &mut Schemas) -> Vec<Json> {
     let captured = operation.path.split('/').filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'));
     let in_path = captured.map(|name| {
         let schema = match name {
-            "id" => Id::json_schema(&mut schemas.sent).to_value(),
+            "id" | "drain" => Id::json_schema(&mut schemas.sent).to_value(),
             "topic" => json!({ "type": "string", "minLength": 1, "maxLength": 63 }),
             _ => Name::json_schema(&mut schemas.sent).to_value(),
         };

@@ -3,7 +3,7 @@
 use super::{
     Problem,
     call::{Call, NoQuery, Reply},
-    connections, events, listeners, openapi, patch, plugins, reload, routes, status, tenants, usage,
+    connections, drains, events, listeners, openapi, patch, plugins, reload, routes, status, tenants, usage,
 };
 use futures_util::future::BoxFuture;
 use http::Method;
@@ -144,6 +144,14 @@ operations! {
         [] => Gives::Json(of::<listeners::Changed>), [404, 409], listeners::start;
     POST "/v1/reload" "reload" "Reads the configuration again and becomes what it says: all of it, or nothing"
         [? reload::How] => Gives::Json(of::<reload::Reloaded>), [409, 422], reload::all;
+    POST "/v1/drain" "drain" "Empties the node or a part of it at a pace, and lets nobody new in until that is taken back"
+        [tenants, takes Takes::Json(of::<drains::Wanted>)] => Gives::Json(of::<drains::Drain>), [404, 408, 409, 413, 415, 422, 503], drains::start;
+    GET "/v1/drains" "listDrains" "Drains that go on, and the last ones that are over, the newest first"
+        [tenants] => Gives::Json(of::<drains::Drains>), [], drains::list;
+    GET "/v1/drains/{drain}" "showDrain" "How far a drain is"
+        [tenants] => Gives::Json(of::<drains::Drain>), [404], drains::show;
+    DELETE "/v1/drains/{drain}" "resume" "Takes a drain back: whoever is left stays, and whoever comes is let in again"
+        [tenants] => Gives::Json(of::<drains::Drain>), [404, 409], drains::resume;
     GET "/v1/usage" "listUsage" "What plugins have used since they were loaded, a page at a time"
         [tenants ? usage::Which] => Gives::Json(of::<usage::Usage>), [], usage::list;
     GET "/v1/metrics" "showMetrics" "What the server counts, as the operators' listener has it"

@@ -2,7 +2,7 @@
 
 use crate::{
     access::NotLetIn,
-    control::{ChangeError, ListenerError, ReloadError},
+    control::{ChangeError, DrainError, ListenerError, ReloadError},
     endpoint::{Body, full},
 };
 use http::{HeaderValue, Response, StatusCode, header};
@@ -53,6 +53,8 @@ pub(super) enum Problem {
     Reload(#[from] ReloadError),
     #[error(transparent)]
     Listener(#[from] ListenerError),
+    #[error(transparent)]
+    Drain(#[from] DrainError),
 }
 
 // === impl Problem ===
@@ -90,6 +92,9 @@ impl Problem {
             Self::Reload(error) if error.needs_restart() => (StatusCode::CONFLICT, "needs-restart"),
             Self::Reload(_) => (StatusCode::UNPROCESSABLE_ENTITY, "configuration"),
             Self::Listener(ListenerError::Unknown(_)) => (StatusCode::NOT_FOUND, "not-found"),
+            Self::Drain(DrainError::Unknown(_) | DrainError::NoSuch(_)) => (StatusCode::NOT_FOUND, "not-found"),
+            Self::Drain(DrainError::TooMany) => (StatusCode::SERVICE_UNAVAILABLE, "too-many-drains"),
+            Self::Drain(_) => (StatusCode::CONFLICT, "drain"),
             Self::Listener(ListenerError::Bind(_)) => (StatusCode::CONFLICT, "bind"),
         }
     }

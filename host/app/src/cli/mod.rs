@@ -9,6 +9,7 @@ mod completion;
 mod config;
 mod conn;
 mod doctor;
+mod drain;
 mod events;
 mod exit;
 mod inspect;
@@ -88,7 +89,7 @@ enum Command {
         #[command(subcommand)]
         command: route::Command,
     },
-    /// Lists and shows the tenants of a running server.
+    /// Lists and shows the tenants of a running server, and reloads one of them.
     Tenant {
         #[command(subcommand)]
         command: tenant::Command,
@@ -109,6 +110,8 @@ enum Command {
         #[command(subcommand)]
         command: listener::Command,
     },
+    /// Empties a running server or a part of it, and takes that back.
+    Drain(Box<drain::Arguments>),
     /// Has a running server read its configuration again and become what it says: all of it, or nothing.
     Reload(reload::Arguments),
     /// Shows what a configuration can say.
@@ -150,6 +153,7 @@ pub fn main() -> ExitCode {
         Command::Events(arguments) => block_on(events::events(arguments)),
         Command::Plugin { command } => block_on(plugin::plugin(command)),
         Command::Listener { command } => block_on(listener::listener(command)),
+        Command::Drain(arguments) => block_on(drain::drain(*arguments)),
         Command::Reload(arguments) => block_on(reload::reload(arguments)),
         Command::Config { command } => config::config(&command),
         Command::Completion { shell } => completion::completion(shell),

@@ -16,6 +16,13 @@ pub(super) fn print_json(data: &impl serde::Serialize) {
     }
 }
 
+/// Shows how something goes on, in the place of what was shown before; an empty text takes it away. For terminals.
+pub(super) fn progress(text: &str) {
+    let mut stderr = std::io::stderr().lock();
+    let _ = write!(stderr, "\r\x1b[2K{text}");
+    let _ = stderr.flush();
+}
+
 /// Writes a text and a new line to the standard error output.
 pub(super) fn complain(text: &str) {
     let _ = writeln!(std::io::stderr().lock(), "{text}");

@@ -29,7 +29,14 @@ pub(super) async fn until_signal(config: Config) -> Result<(), Failure> {
     let addresses = announce::addresses(&app);
     let running = app.start();
     out::print(&addresses);
-    while signals.next().await == Asked::Reload {
+    loop {
+        let asked = tokio::select! {
+            asked = signals.next() => asked,
+            () = running.asked_to_stop() => Asked::Stop,
+        };
+        if asked == Asked::Stop {
+            break;
+        }
         tokio::select! {
             // It is logged what became of it.
             _ = running.reload() => {}

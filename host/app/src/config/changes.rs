@@ -89,7 +89,7 @@ impl Config {
             ("usage.interval", interval(usage) == interval(&new.usage)),
             ("log.format", log.format == new.log.format),
         ]);
-        let Drain { timeout, batch, interval } = drain;
+        let Drain { delay, timeout, batch, interval, jitter, close } = drain;
         let live = differing([
             ("limits.handshake_timeout", *handshake_timeout == new.server.handshake_timeout),
             ("limits.max_header_bytes", *max_header_bytes == new.server.max_header_bytes),
@@ -97,9 +97,12 @@ impl Config {
             ("limits.max_connections", *max_connections == new.server.max_connections),
             ("limits.max_connections_per_ip", *max_connections_per_ip == new.server.max_connections_per_ip),
             ("limits.connection_rate", *connection_rate == new.server.connection_rate),
+            ("drain.delay", *delay == new.drain.delay),
             ("drain.timeout", *timeout == new.drain.timeout),
             ("drain.batch", *batch == new.drain.batch),
             ("drain.interval", *interval == new.drain.interval),
+            ("drain.jitter", *jitter == new.drain.jitter),
+            ("drain.close_code", *close == new.drain.close),
             ("log.level", log.level == new.log.level),
             ("tokens of [admin]", AdminPlan::same_tokens(admin, &new.admin)),
             ("log.mask_headers", mask.headers == new.server.mask.headers),

@@ -11,7 +11,7 @@ use super::{
     routes, sections, tenants, tls,
 };
 use crate::usage::UsagePlan;
-use socklet_core::ListenerName;
+use socklet_core::{CloseFrame, ListenerName};
 use socklet_server::{Bind, Drain, ListenerConfig, Mask, ServerConfig};
 use std::{
     collections::{BTreeMap, HashSet},
@@ -72,7 +72,8 @@ impl Config {
         let limits_table = top.one("limits");
         let limits = sections::ConnectionLimits::read(&limits_table, None);
         let node = sections::NodeLimits::read(&limits_table, None);
-        let drain = sections::Drain::read(&top.one("drain"), None);
+        let drain_table = top.one("drain");
+        let drain = sections::Drain::read(&drain_table, None);
         let log = sections::Log::read(&top.one("log"), None);
         let ops_table = top.one("ops");
         let ops = sections::Ops::read(&ops_table, None);
@@ -111,7 +112,8 @@ impl Config {
         }
         routes::conflicts(routes.iter().chain(files.values().flat_map(|tenant| &tenant.routes)), problems);
 
-        let (node, drain, log, ops) = (node?, drain?, log?, ops?.bind);
+        let plan = drain.and_then(|section| drain_plan(&drain_table, &section));
+        let (node, log, ops) = (node?, log?, ops?.bind);
         if let Some(listener) = listeners.iter().find(|listener| match (&listener.bind, ops) {
             (Bind::Tcp(bind), Some(ops)) => *bind == ops && ops.port() != 0,
             _ => false,
@@ -145,13 +147,40 @@ impl Config {
             tenants_dir,
             base,
             engine: engine?,
-            drain: Drain { timeout: drain.timeout, batch: drain.batch.0, interval: drain.interval },
+            drain: plan?,
             ops,
             admin,
             usage,
             log,
             origin: origin.clone(),
         })
+    }
+}
+
+/// How the server drains. None when connections cannot be closed with that.
+fn drain_plan(table: &Table<'_>, section: &sections::Drain) -> Option<Drain> {
+    let sections::Drain { delay, timeout, batch, interval, jitter, close_code } = section;
+    let close = u16::try_from(close_code.0).ok().and_then(farewell);
+    if close.is_none() {
+        table.wrong("close_code", "expected 1001, 1012, 1013, or 3000 to 4999");
+    }
+    Some(Drain {
+        delay: delay.unwrap_or_default(),
+        timeout: *timeout,
+        batch: batch.0,
+        interval: *interval,
+        jitter: *jitter,
+        close: close?,
+    })
+}
+
+/// What connections are closed with that are drained: none where the code is for something else.
+pub(crate) fn farewell(code: u16) -> Option<CloseFrame> {
+    let usual = CloseFrame::restarting();
+    match code {
+        _ if code == usual.code().get() => Some(usual),
+        1001 | 1013 | 3000..=4999 => CloseFrame::from_application(code, "server restarting").ok(),
+        _ => None,
     }
 }
 

@@ -28,6 +28,7 @@ mod value;
 mod words;
 
 pub(crate) use admin::{AdminPlan, find_admin};
+pub(crate) use decode::farewell;
 pub(crate) use changes::{Effect, Keys, changed_quotas};
 pub(crate) use draft::Draft;
 pub(crate) use folder::TenantFile;

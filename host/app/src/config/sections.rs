@@ -363,14 +363,20 @@ section! {
 }
 
 section! {
-    /// How the server stops: connections are closed with 1012 in batches, so that not all come back at once.
+    /// How the server stops, and how parts of it are drained: connections are closed in batches, so that not all come back at once.
     Drain {
+        /// How long it waits once `/readyz` says that it is draining, so that load balancers look elsewhere first. Left out: not at all.
+        delay: Option<Duration> => "5s";
         /// How long it may take; what is left then is cut off.
         timeout: Duration = "30s";
         /// How many connections are closed at a time.
         batch: Count = 500;
         /// The pause between two batches.
         interval: Duration = "100ms";
+        /// By how much that pause may differ, in all, so that nobody who counts on it comes back with all others.
+        jitter: Duration = "50ms";
+        /// What connections are closed with: 1001, 1012, 1013, or 3000 to 4999.
+        close_code: Count = 1012;
     }
 }
 

@@ -1,11 +1,13 @@
 //! What operators change while the server runs: versions of plugins, listeners, and everything by reading the configuration again.
 
+mod drains;
 mod error;
 mod listeners;
 mod metrics;
 mod plugins;
 mod status;
 
+pub(crate) use drains::{Drain, DrainError, Drains, Phase as DrainPhase};
 pub use error::ReloadError;
 pub(crate) use error::{ChangeError, ListenerError};
 pub(crate) use listeners::{ListenerChange, ListenerState, ListenerStatus};
@@ -18,6 +20,7 @@ use crate::{
     config::{Config, ConfigError, Draft, Mistakes},
     events::{Events, Kind},
     live::{Live, Prepared, Refused, Report, Site},
+    ops::Health,
     uploads::Uploads,
 };
 use arc_swap::ArcSwap;
@@ -25,7 +28,7 @@ use prometheus_client::registry::Registry;
 use serde_json::json;
 use socklet_core::{PluginId, TenantName};
 use socklet_plugin::{Plugin, VersionRole, VersionStatus};
-use socklet_server::Drain;
+use socklet_server::Drain as Plan;
 use std::sync::Arc;
 use tokio::sync::Mutex;
 use tracing::{info, warn};
@@ -42,6 +45,7 @@ struct Inner {
     /// Held while something changes: one change at a time.
     changing: Mutex<()>,
     reloads: Reloads,
+    drains: Drains,
     around: Around,
 }
 
@@ -52,6 +56,7 @@ pub(crate) struct Around {
     pub(crate) uploads: Option<Arc<Uploads>>,
     pub(crate) access: Access,
     pub(crate) events: Events,
+    pub(crate) health: Health,
 }
 
 /// The most problems of a reload that those are told of who read along.
@@ -61,9 +66,9 @@ const PROBLEMS_TOLD: usize = 10;
 
 impl Control {
     /// Nothing runs yet.
-    pub(crate) fn new(site: Site, live: Live, reloads: Reloads, around: Around) -> Self {
+    pub(crate) fn new(site: Site, live: Live, (reloads, drains): (Reloads, Drains), around: Around) -> Self {
         let (live, changing) = (Arc::new(ArcSwap::from_pointee(live)), Mutex::default());
-        Self(Arc::new(Inner { site, live, changing, reloads, around }))
+        Self(Arc::new(Inner { site, live, changing, reloads, drains, around }))
     }
 
     /// Counts the versions of plugins among everything that is measured.
@@ -82,7 +87,7 @@ impl Control {
     }
 
     /// How connections are closed that have to go.
-    pub(crate) fn drain_plan(&self) -> Drain {
+    pub(crate) fn drain_plan(&self) -> Plan {
         self.live().config.drain.clone()
     }
 
@@ -157,6 +162,7 @@ impl Control {
             self.0.around.access.set(plan.tokens.clone());
         }
         self.0.live.store(Arc::new(next));
+        self.hold_again();
         report
     }
 

@@ -146,7 +146,7 @@ impl Drive {
             decoder = decoder.with_frames();
         }
         if server.draining.is_cancelled() {
-            peer.close(CloseReason::Draining);
+            peer.close(server.farewell());
         }
         if server.force.is_cancelled() {
             peer.cut();

@@ -33,6 +33,7 @@ pub struct RouteConnections {
     tenant: Arc<Tenant>,
     name: RouteName,
     peers: RwLock<Peers>,
+    held: AtomicBool,
     shared: Arc<Shared>,
     topics: Topics,
     // A std lock: held for a clone and never across an await.
@@ -80,6 +81,7 @@ impl RouteConnections {
     pub fn new(route: &RouteConfig, tenant: Arc<Tenant>, metrics: &Metrics) -> Self {
         Self {
             peers: RwLock::default(),
+            held: AtomicBool::new(false),
             shared: Arc::new(Shared::new(route, metrics)),
             topics: Topics::new(tenant.topics()),
             settings: RwLock::new(Settings {
@@ -117,6 +119,15 @@ impl RouteConnections {
         let mut peers = self.peers.write().unwrap_or_else(PoisonError::into_inner);
         peers.retired.get_or_insert_with(|| why.clone());
         peers.by_id.values().cloned().collect()
+    }
+
+    /// Lets nobody new in, or does so again.
+    pub(crate) fn hold(&self, held: bool) {
+        self.held.store(held, Ordering::SeqCst);
+    }
+
+    pub(crate) fn is_held(&self) -> bool {
+        self.held.load(Ordering::SeqCst)
     }
 
     /// The route's name.

@@ -3,14 +3,16 @@
 use super::harness::{Client, Fake, Host, Judge, MS, SECOND, Setup, done, echo, never, when_message};
 use crate::{Bind, Drain, Route, RouteConfig, Routes, ServerConfig};
 use socklet_core::{Cause, CloseReason, Connections, Heartbeat};
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 use tokio::{
     io::{AsyncReadExt, DuplexStream},
     net::TcpStream,
     time::{Instant, sleep},
 };
 
-const QUICK: Drain = Drain { timeout: SECOND, batch: 2, interval: MS };
+fn quick() -> Drain {
+    Drain { timeout: SECOND, batch: 2, interval: MS, jitter: Duration::ZERO, ..Drain::default() }
+}
 
 fn install(host: &Host, routes: &[Arc<Route>]) {
     host.server.install(Routes::new(routes.to_vec()).unwrap());
@@ -49,7 +51,7 @@ async fn a_route_that_is_gone_closes_its_connections_and_no_other() {
     host.client().upgrade("/other", &[]).await.close(1000, "").await;
     let leaving = host.server.retire(&host.of_route[1], &CloseReason::RouteRemoved);
     assert_eq!((leaving.len(), leaving.by_code()), (1, [(1001, 1)].into()));
-    host.server.send_away(leaving, QUICK);
+    host.server.send_away(leaving, quick());
     assert_eq!(goes.is_closed().await, (1001, "route removed".to_owned()));
     echoes(&mut stays).await;
     stays.close(1000, "").await;
@@ -74,7 +76,7 @@ async fn a_request_that_is_being_judged_when_its_route_goes_is_refused() {
     sleep(SECOND / 2).await;
     // One waits for its authenticator, the other for `on-upgrade`.
     install(&host, &[]);
-    host.server.send_away(host.server.retire(&host.connections, &CloseReason::RouteChanged), QUICK);
+    host.server.send_away(host.server.retire(&host.connections, &CloseReason::RouteChanged), quick());
     let head = late.head().await;
     assert_eq!((head.status, head.field("retry-after")), (503, Some("1")));
     // It has its place already: it is let in, and told.
@@ -89,7 +91,7 @@ async fn a_request_that_is_being_judged_when_its_route_goes_is_refused() {
 #[tokio::test(start_paused = true)]
 async fn connections_go_in_batches_and_who_does_not_is_cut_off() {
     let host = Setup::new(when_message(|_, _| never())).start();
-    let pace = Drain { timeout: 10 * SECOND, batch: 2, interval: SECOND };
+    let pace = Drain { timeout: 10 * SECOND, interval: SECOND, ..quick() };
     let mut clients = Vec::new();
     for _ in 0..4 {
         clients.push(host.connect().await);
@@ -109,7 +111,7 @@ async fn connections_go_in_batches_and_who_does_not_is_cut_off() {
     assert_eq!(deaf.next_close().await.0, 1001);
     deaf.ends().await;
     assert!(started.elapsed() <= 10 * SECOND, "{:?}", started.elapsed());
-    host.server.drain(QUICK).await;
+    host.server.drain(quick()).await;
     host.settled().await;
     assert_eq!(host.log.endings().len(), 4);
 }
@@ -205,7 +207,7 @@ async fn a_listener_stops_and_starts_while_the_others_go_on() {
     assert_eq!(leaving.by_code(), [(1001, 1)].into());
     let Bind::Tcp(address) = &one else { panic!() };
     assert!(TcpStream::connect(address).await.is_err(), "the address is free at once");
-    host.server.send_away(leaving, QUICK);
+    host.server.send_away(leaving, quick());
     assert_eq!(goes.is_closed().await, (1001, "listener stopped".to_owned()));
     waits.ends().await;
     stays.text("a").await;

@@ -257,7 +257,7 @@ async fn nothing_else_waits_for_the_turn() {
     assert_eq!(host.log.messages(), [text("first")]);
 
     let (host, mut client, began) = waiting().await;
-    let plan = Drain { timeout: 30 * SECOND, batch: 10, interval: SECOND };
+    let plan = Drain { timeout: 30 * SECOND, batch: 10, interval: SECOND, jitter: Duration::ZERO, ..Drain::default() };
     let (_, closed) = tokio::join!(host.server.drain(plan), client.is_closed());
     assert_eq!((closed.0, began.elapsed() < MS * 10), (1012, true));
     host.settled().await;
