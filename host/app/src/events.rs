@@ -229,7 +229,9 @@ impl Herald for Events {
                     self.0.versions.lock().insert(plugin.clone());
                     self.0.versions.some.notify_one();
                 }
-                self.publish(kind, plugin.tenant.as_ref(), Some(plugin), || object(json!({ "version": version, "digest": digest })));
+                self.publish(kind, plugin.tenant.as_ref(), Some(plugin), || {
+                    object(json!({ "version": version, "digest": digest }))
+                });
             }
         }
     }

@@ -1,8 +1,8 @@
 //! The seam at which connections are served.
 
 use crate::{
-    BoxFuture, CallError, CloseFrame, ConnectionId, Ending, Field, Frame, InstanceStatus, Lifeline, Message,
-    PluginId, Principal, Response, UpgradeRequest,
+    BoxFuture, CallError, CloseFrame, ConnectionId, Ending, Field, Frame, InstanceStatus, Lifeline, Message, PluginId,
+    Principal, Response, UpgradeRequest,
 };
 use std::{
     fmt::{self, Debug},

@@ -91,8 +91,20 @@ impl Tenant {
     /// time; the quota of instances is the engine's to change.
     pub fn set_quotas(&self, quotas: Quotas) {
         // Made anew to be copied: this says once how a quota becomes what counts.
-        let Self { name, quotas: _, connections, topics, messages, bytes, memory, timers, saved_state, cpu, log_lines } =
-            self;
+        let Self {
+            name,
+            quotas: _,
+            connections,
+            topics,
+            messages,
+            bytes,
+            memory,
+            timers,
+            saved_state,
+            cpu,
+            log_lines,
+            held: _,
+        } = self;
         let new = Self::new(name.clone(), quotas.clone());
         connections.set_max(quotas.connections);
         topics.set_max(quotas.topics);

@@ -27,7 +27,12 @@ pub(crate) struct Passed(Arc<Gate>);
 
 impl Gate {
     pub(crate) fn new(name: ListenerName) -> Arc<Self> {
-        Arc::new(Self { name, closed: CancellationToken::new(), held: AtomicBool::new(false), connections: AtomicUsize::new(0) })
+        Arc::new(Self {
+            name,
+            closed: CancellationToken::new(),
+            held: AtomicBool::new(false),
+            connections: AtomicUsize::new(0),
+        })
     }
 
     pub(crate) fn name(&self) -> &ListenerName {

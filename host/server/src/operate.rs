@@ -2,8 +2,8 @@
 
 use crate::{Route, RouteConfig, RouteConnections, Server, registry::Peer};
 use socklet_core::{
-    CloseFrame, CloseReason, ConnectionId, Connections, InstanceStatus, ListenerName, MessageRef, PluginId,
-    Principal, RouteName, SendError, Tenant, TenantName,
+    CloseFrame, CloseReason, ConnectionId, Connections, InstanceStatus, ListenerName, MessageRef, PluginId, Principal,
+    RouteName, SendError, Tenant, TenantName,
 };
 use std::{
     collections::{BinaryHeap, HashSet},

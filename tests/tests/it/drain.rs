@@ -228,7 +228,11 @@ async fn the_node_is_drained_told_of_first_and_taken_back() {
     let stubborn = server.at("/other").wire().await;
     server.until_metric("socklet_connections", 3.0).await;
     let (drain, _) = tokio::join!(told(&server, &["drain", "--timeout", "1s", "--json"]), client.expect_close(1012));
-    assert_eq!((&drain["state"], &drain["forced"], &drain["left"]), (&json!("drained"), &json!(1), &json!(0)), "{drain}");
+    assert_eq!(
+        (&drain["state"], &drain["forced"], &drain["left"]),
+        (&json!("drained"), &json!(1), &json!(0)),
+        "{drain}"
+    );
     drop(stubborn);
     assert_eq!((server.get_ops("/readyz").await.status, server.at("/one").answer().await.status), (503, 503));
     let list = told(&server, &["drain", "--ls", "--json"]).await;

@@ -134,9 +134,7 @@ async fn everything_changes_at_once_and_what_stays_does_not_notice() {
     }
 
     server.configure(&after());
-    let entry = |name: &str, change: &str, keys: &[&str], closes: usize| {
-        json!({ "name": name, "change": change, "keys": keys, "closes": closes, "version": null })
-    };
+    let entry = |name: &str, change: &str, keys: &[&str], closes: usize| json!({ "name": name, "change": change, "keys": keys, "closes": closes, "version": null });
     let expected = |dry_run: bool, generation: u64| {
         json!({
             "dry_run": dry_run,

@@ -258,7 +258,10 @@ async fn a_plugin_is_loaded_when_it_is_needed_and_tried_again_where_it_does_not_
     assert_eq!((refused.status, refused.header("retry-after")), (503, "60"));
     server.until_log("its plugin is of the other kind").await;
     let (code, _, err) = server.command(&["tenant", "reload", "acme"]).await;
-    assert!(code == 64 && err.contains("acme.toml:6: route.behavior: the plugin acme/judge is of the kind authenticator"), "{err}");
+    assert!(
+        code == 64 && err.contains("acme.toml:6: route.behavior: the plugin acme/judge is of the kind authenticator"),
+        "{err}"
+    );
     write(server.folder(), "acme", &route.replace("behavior = \"judge\"", "static = \".\""));
     reload(&server, "acme").await;
 

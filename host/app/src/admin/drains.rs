@@ -172,7 +172,8 @@ fn scope(call: &Call, wanted: &Wanted) -> Result<Scope, Problem> {
         (None, Some(tenant), Some(route), None, None) => Scope::Route(tenant.clone(), route.clone()),
         (None, None, None, Some(plugin), Some(version)) => Scope::Version(plugin.clone(), *version),
         _ => {
-            let message = "expected a listener, or a tenant, or tenant and route, or plugin and version; or none of them";
+            let message =
+                "expected a listener, or a tenant, or tenant and route, or plugin and version; or none of them";
             return Err(Problem::Content(message.to_owned()));
         }
     };
@@ -208,7 +209,9 @@ impl Wanted {
         let mut close = usual.close.clone();
         if let Some(code) = self.close_code {
             let Some(frame) = farewell(code) else {
-                return wrong(format!("close_code: {code} is for something else; use 1001, 1012, 1013, or 3000 to 4999"));
+                return wrong(format!(
+                    "close_code: {code} is for something else; use 1001, 1012, 1013, or 3000 to 4999"
+                ));
             };
             close = frame;
         }

@@ -22,7 +22,7 @@ pub(super) async fn check(path: PathBuf, as_json: bool) -> Result<(), Failure> {
     match outcome {
         Ok(config) => {
             config.warnings().for_each(|warning| out::complain(&format!("warning: {warning}")));
-            let (listeners, routes, plugins) = 
+            let (listeners, routes, plugins) =
                 (config.listeners.len(), config.all_routes().count(), config.all_plugins().count());
             if as_json {
                 let counts = json!({ "listeners": listeners, "routes": routes, "plugins": plugins });

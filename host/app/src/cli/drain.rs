@@ -102,7 +102,7 @@ const WIDTH: u64 = 30;
 
 /// Drains, lists, or takes back.
 pub(super) async fn drain(arguments: Arguments) -> Result<(), Failure> {
-    let client = arguments.target.client()?;
+    let client = arguments.target.clone().client()?;
     if arguments.ls {
         let list = client.get("/v1/drains").await?;
         if arguments.json {
@@ -149,8 +149,12 @@ async fn wait(client: &Client, begun: Json) -> Result<Json, Failure> {
 impl Arguments {
     fn wanted(&self) -> Json {
         let mut wanted = self.scope();
-        let texts =
-            [("delay", &self.delay), ("timeout", &self.timeout), ("interval", &self.interval), ("jitter", &self.jitter)];
+        let texts = [
+            ("delay", &self.delay),
+            ("timeout", &self.timeout),
+            ("interval", &self.interval),
+            ("jitter", &self.jitter),
+        ];
         for (name, value) in texts.into_iter().chain([("reason", &self.reason)]) {
             wanted.extend(value.iter().map(|value| (name.to_owned(), value.as_str().into())));
         }
@@ -182,7 +186,8 @@ impl Arguments {
             drain["state"] != "resumed" && keys.into_iter().all(same)
         };
         let found = list["drains"].as_array().into_iter().flatten().find(is_it);
-        let found = found.ok_or_else(|| anyhow!("nothing of that is being drained; socklet drain --ls lists what is"))?;
+        let found =
+            found.ok_or_else(|| anyhow!("nothing of that is being drained; socklet drain --ls lists what is"))?;
         self.tell(client.delete(&format!("/v1/drains/{}", found["id"])).await?.done()?)
     }
 
@@ -217,7 +222,7 @@ impl Drain {
 
     fn bar(&self) -> String {
         let gone = self.total.saturating_sub(self.left);
-        let filled = if self.total == 0 { WIDTH } else { gone * WIDTH / self.total };
+        let filled = (gone * WIDTH).checked_div(self.total).unwrap_or(WIDTH);
         let bar: String = (0..WIDTH).map(|at| if at < filled { '#' } else { '.' }).collect();
         format!("{} [{bar}] {gone} of {} gone", self.scope, self.total)
     }
@@ -238,9 +243,7 @@ mod tests {
 
     #[test]
     fn a_drain_is_a_line_a_bar_and_a_row() {
-        let drain = |left: u64, forced: u64| {
-            json!({ "id": 3, "scope": "tenant acme", "state": "closing", "total": 10, "closed": 6, "left": left, "forced": forced })
-        };
+        let drain = |left: u64, forced: u64| json!({ "id": 3, "scope": "tenant acme", "state": "closing", "total": 10, "closed": 6, "left": left, "forced": forced });
         let told = |left, forced| understand::<Drain>(drain(left, forced)).unwrap();
         assert_eq!(told(4, 0).line(), "tenant acme: closing, 6 of 10 closed, 4 left");
         assert_eq!(told(0, 2).line(), "tenant acme: closing, 6 of 10 closed, 0 left, 2 cut off");

@@ -111,8 +111,10 @@ mod tests {
 
     #[test]
     fn listeners_are_a_table_and_a_change_is_a_line() {
-        let public = || json!({ "name": "public", "bind": "[::]:443", "tls": true, "state": "serving", "connections": 12 });
-        let inner = || json!({ "name": "inner", "bind": "unix:/run/s", "tls": false, "state": "stopped", "connections": 0 });
+        let public =
+            || json!({ "name": "public", "bind": "[::]:443", "tls": true, "state": "serving", "connections": 12 });
+        let inner =
+            || json!({ "name": "inner", "bind": "unix:/run/s", "tls": false, "state": "stopped", "connections": 0 });
         let list: List = understand(json!({ "listeners": [public(), inner()] })).unwrap();
         assert_eq!(
             table(list.listeners),

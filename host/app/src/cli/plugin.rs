@@ -160,7 +160,9 @@ impl Owner {
     /// Of what `acme/chat` says, and of `--tenant acme`.
     fn of(self, plugin: &PluginId) -> Result<Self, Failure> {
         match (&self.tenant, &plugin.tenant) {
-            (Some(said), Some(of)) if said != of => Err(anyhow!("{plugin} is not a plugin of the tenant {said}").into()),
+            (Some(said), Some(of)) if said != of => {
+                Err(anyhow!("{plugin} is not a plugin of the tenant {said}").into())
+            }
             (said, of) => Ok(Self { tenant: said.clone().or_else(|| of.clone()) }),
         }
     }

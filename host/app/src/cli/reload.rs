@@ -134,7 +134,8 @@ mod tests {
             { "name": "default/chat", "change": "changed", "keys": ["limits.max_message_size", "host"], "closes": 0, "version": null },
             { "name": "default/old", "change": "removed", "keys": [], "closes": 3, "version": null },
         ]);
-        report["plugins"] = json!([{ "name": "chat", "change": "changed", "keys": ["component"], "closes": 0, "version": version }]);
+        report["plugins"] =
+            json!([{ "name": "chat", "change": "changed", "keys": ["component"], "closes": 0, "version": version }]);
         report["settings"] = json!(["limits.max_connections"]);
         report["closes"] = json!({ "1001": 3 });
         assert_eq!(

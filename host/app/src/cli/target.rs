@@ -6,7 +6,7 @@ use anyhow::anyhow;
 use clap::Args;
 use std::path::PathBuf;
 
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 pub(super) struct Target {
     /// The server's configuration file, which says where its admin API is.
     #[arg(long, value_name = "FILE", default_value = CONFIG, conflicts_with = "admin")]

@@ -71,7 +71,8 @@ pub(super) async fn tenant(command: Command) -> Result<(), Failure> {
                 out::print_json(&json!({ "tenants": pages.entries }));
                 return Ok(());
             }
-            let mut table = Table::new(["TENANT", "ROUTES", "PLUGINS", "CONNECTIONS", "INSTANCES", "MEMORY", "SAVED", "FILE"]);
+            let mut table =
+                Table::new(["TENANT", "ROUTES", "PLUGINS", "CONNECTIONS", "INSTANCES", "MEMORY", "SAVED", "FILE"]);
             for entry in pages.entries {
                 table.push(understand::<Tenant>(entry)?.cells());
             }

@@ -28,8 +28,8 @@ mod value;
 mod words;
 
 pub(crate) use admin::{AdminPlan, find_admin};
-pub(crate) use decode::farewell;
 pub(crate) use changes::{Effect, Keys, changed_quotas};
+pub(crate) use decode::farewell;
 pub(crate) use draft::Draft;
 pub(crate) use folder::TenantFile;
 pub(crate) use mistake::Problems;

@@ -1,10 +1,7 @@
 //! Drains: of the node, or of a part of it while the rest goes on. Each is told of, can be watched, and can be taken back.
 
 use super::Control;
-use crate::{
-    events::{Events, Kind},
-    ops::Health,
-};
+use crate::events::{Events, Kind};
 use prometheus_client::{
     encoding::EncodeLabelSet,
     metrics::{counter::Counter, family::Family},
@@ -92,7 +89,9 @@ pub(crate) enum DrainError {
     Unknown(Scope),
     #[error("the {0} is being drained already, by drain {1}")]
     Already(Scope, u64),
-    #[error("version {1} of the plugin {0} is current: whoever is closed would come back to it; swap or roll back first")]
+    #[error(
+        "version {1} of the plugin {0} is current: whoever is closed would come back to it; swap or roll back first"
+    )]
     Current(PluginId, u32),
     #[error("as many drains go on as there may be: {AT_A_TIME}")]
     TooMany,

@@ -10,13 +10,7 @@ use tokio::{
 };
 
 fn plan(timeout: u32, batch: usize, interval: u32) -> Drain {
-    Drain {
-        timeout: timeout * SECOND,
-        batch,
-        interval: interval * MS,
-        jitter: Duration::ZERO,
-        ..Drain::default()
-    }
+    Drain { timeout: timeout * SECOND, batch, interval: interval * MS, jitter: Duration::ZERO, ..Drain::default() }
 }
 
 #[tokio::test(start_paused = true)]
