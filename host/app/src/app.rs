@@ -3,7 +3,7 @@
 use crate::{
     admin::Admin,
     certificates::Certificates,
-    config::RoutePlan,
+    config::{RoutePlan, Written},
     control::{Control, Drain, ReloadError},
     endpoint::{Endpoint, Socket},
     events::{Events, Kind},
@@ -151,7 +151,7 @@ impl Running {
     ///
     /// See [`ReloadError`]: nothing was changed then.
     pub async fn reload_tenant(&self, tenant: &TenantName) -> Result<(), ReloadError> {
-        self.control.reload_tenant(tenant, false).await.map(drop)
+        self.control.reload_tenant(tenant, Written::AsItIs, false).await.map(drop)
     }
 
     #[cfg(test)]

@@ -21,6 +21,7 @@ mod config;
 mod control;
 mod descriptors;
 mod doctor;
+mod durable;
 mod endpoint;
 mod events;
 mod live;

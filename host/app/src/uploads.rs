@@ -4,19 +4,20 @@
 //! `plugins/TENANT.NAME.json` which one a tenant's own is. Both are there as a whole or not at all, and a
 //! component is there before anything refers to it. So whenever the process ends, the next one finds what was current.
 
-use crate::rfc3339::rfc3339;
+use crate::{
+    durable::{StoreError, UNFINISHED, put},
+    rfc3339::rfc3339,
+};
 use serde::{Deserialize, Serialize};
 use socklet_core::PluginId;
 use std::{
     collections::{BTreeMap, BTreeSet},
-    fs::{self, File, Permissions},
-    io::{self, Write},
+    fs, io,
     os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt},
     path::{Path, PathBuf},
     sync::{Mutex, MutexGuard, PoisonError},
     time::SystemTime,
 };
-use tempfile::NamedTempFile;
 use tracing::{info, warn};
 
 /// The components that were sent.
@@ -52,19 +53,10 @@ pub(crate) struct Upload {
     pub(crate) digest: String,
 }
 
-/// What cannot be written or read.
-#[derive(Debug, thiserror::Error)]
-#[error("{}: {source}", path.display())]
-pub(crate) struct StoreError {
-    pub(crate) path: PathBuf,
-    #[source]
-    pub(crate) source: io::Error,
-}
-
 const BLOBS: &str = "blobs";
 const PLUGINS: &str = "plugins";
-/// How unfinished files begin.
-const UNFINISHED: &str = ".new-";
+/// The permissions of what is in it.
+const PRIVATE: u32 = 0o600;
 /// The permissions of group and others to write.
 const OTHERS: u32 = 0o022;
 
@@ -112,7 +104,7 @@ impl Uploads {
         if path.metadata().is_ok_and(|metadata| metadata.len() == component.len() as u64) {
             return Ok(Upload { path, digest: digest.to_owned() });
         }
-        put(&path, component)?;
+        put(&path, component, PRIVATE)?;
         Ok(Upload { path, digest: digest.to_owned() })
     }
 
@@ -154,7 +146,7 @@ impl Uploads {
         let path = self.folder.join(PLUGINS).join(format!("{}.json", plugin.to_string().replace('/', ".")));
         let text = serde_json::to_vec(&record)
             .map_err(|error| StoreError { path: path.clone(), source: io::Error::other(error) })?;
-        put(&path, &text)?;
+        put(&path, &text, PRIVATE)?;
         self.records().insert(plugin.clone(), record);
         self.collect();
         Ok(())
@@ -236,25 +228,10 @@ fn files(folder: &Path) -> Result<Vec<PathBuf>, StoreError> {
     fs::read_dir(folder).map_err(failed)?.map(|entry| Ok(entry.map_err(failed)?.path())).collect()
 }
 
-/// A file that is there as a whole, and lasts, or not at all.
-fn put(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
-    let failed = |source| StoreError { path: path.to_owned(), source };
-    let folder = path.parent().unwrap_or(Path::new("."));
-    let new = || {
-        let mut builder = tempfile::Builder::new();
-        let mut file: NamedTempFile =
-            builder.prefix(UNFINISHED).permissions(Permissions::from_mode(0o600)).tempfile_in(folder)?;
-        file.write_all(bytes)?;
-        file.as_file().sync_all()?;
-        file.persist(path)?;
-        File::open(folder)?.sync_all()
-    };
-    new().map_err(failed)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fs::Permissions;
 
     fn digest(mark: char) -> String {
         format!("sha256:{}", mark.to_string().repeat(64))

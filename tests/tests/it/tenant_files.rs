@@ -280,3 +280,56 @@ async fn a_plugin_is_loaded_when_it_is_needed_and_tried_again_where_it_does_not_
     assert!(code == 64 && err.contains("zeta.toml:5: plugin.echo.source: not a component"), "{err}");
     assert_eq!(server.get("/z").await.status, 404);
 }
+
+/// A platform that writes no files: it sends them.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_tenant_is_sent_and_removed() {
+    let folder = tempfile::tempdir().unwrap();
+    let route = |limit: usize| {
+        format!("[[route]]\npath = \"/acme\"\nbehavior = \"main\"\nlimits.max_message_size = \"{limit}B\"\n")
+    };
+    write(folder.path(), "other", "");
+    let server = Process::start_in(folder, MAIN).await;
+    let file = server.folder().join("tenants.d/acme.toml");
+    let sent = server.folder().join("sent.toml");
+    let put = async |text: &str, more: &[&str]| {
+        fs::write(&sent, text).unwrap();
+        server.command(&[&["tenant", "put", "acme", sent.to_str().unwrap()], more].concat()).await
+    };
+    let (code, out, err) = put(&route(100), &["--dry-run"]).await;
+    assert!(code == 0 && out.contains("would change") && !file.exists(), "{out}{err}");
+    let (code, out, err) = put(&route(100), &[]).await;
+    assert!(code == 0 && out.contains("added") && out.contains("acme/acme"), "{out}{err}");
+    assert_eq!(fs::read_to_string(&file).unwrap(), route(100));
+    let mut client = server.open("/acme").await;
+    client.ask("a").await;
+    // What is wrong changes nothing, neither here nor there.
+    let (code, _, err) = put("[[route]]\npaht = \"/acme\"\n", &[]).await;
+    assert!(code == 64 && err.contains("acme.toml:2: route.paht: unknown key"), "{err}");
+    assert_eq!(fs::read_to_string(&file).unwrap(), route(100));
+    client.ask("a").await;
+    assert_eq!(put(&route(3), &[]).await.0, 0);
+    client.send("longer than three").await;
+    client.expect_close(1009).await;
+    // What is written is there after a restart, and as it is read again.
+    assert_eq!(server.command(&["reload"]).await.1, "reloaded, nothing was changed\n");
+    let (code, _, err) = server.command(&["tenant", "rm", "moon"]).await;
+    assert!(code == 64 && err.contains("there is no tenant moon"), "{err}");
+    let answer = server.ask_admin("PUT /v1/tenants/acme", "content-type: text/plain\r\n", b"").await;
+    assert_eq!(answer.status, 415);
+    // A folder that cannot be written to.
+    let folder = server.folder().join("tenants.d");
+    let (kept, aside) = (folder.clone(), server.folder().join("aside"));
+    fs::rename(&folder, &aside).unwrap();
+    fs::write(&kept, "in the way").unwrap();
+    let (code, _, err) = put(&route(50), &[]).await;
+    assert!(code == 1 && err.contains("it cannot be written, so nothing was changed"), "{err}");
+    fs::remove_file(&kept).unwrap();
+    fs::rename(&aside, &folder).unwrap();
+    assert_eq!(fs::read_to_string(&file).unwrap(), route(3));
+    let mut client = server.open("/acme").await;
+    assert_eq!(server.command(&["tenant", "rm", "acme"]).await.0, 0);
+    client.expect_close(1001).await;
+    assert!(!file.exists());
+    assert_eq!(server.at("/acme").answer().await.status, 404);
+}

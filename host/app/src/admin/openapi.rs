@@ -80,6 +80,10 @@ fn describe(operation: &Operation, schemas: &mut Schemas) -> Json {
             let media = |media: &&str| ((*media).to_owned(), message_schema(media));
             Some(message::TYPES.iter().map(media).collect::<Map<_, _>>())
         }
+        Takes::Toml => {
+            let file = json!({ "schema": { "type": "string", "description": "As a file of `tenants_dir`." } });
+            Some(Map::from_iter([("application/toml".to_owned(), file)]))
+        }
         Takes::Component => {
             let component = json!({ "schema": { "description": "A WebAssembly component, 32 MiB at most." } });
             Some(

@@ -39,6 +39,8 @@ pub(super) enum Takes {
     Message,
     /// A WebAssembly component.
     Component,
+    /// The file of a tenant.
+    Toml,
     Json(MakeSchema),
 }
 
@@ -123,7 +125,11 @@ operations! {
     POST "/v1/tenants/{tenant}/plugins/{plugin}/rollback" "rollBackTenantPlugin" "Has the version before take over again"
         [tenants] => Gives::Json(of::<plugins::Changed>), [404, 409, 507], plugins::roll_back_of_tenant;
     POST "/v1/tenants/{tenant}/reload" "reloadTenant" "Reads the file of one tenant again; without one, the tenant is removed"
-        [tenants ? reload::How] => Gives::Json(of::<reload::Reloaded>), [404, 422], reload::of_tenant;
+        [tenants ? reload::How] => Gives::Json(of::<reload::Reloaded>), [404, 409, 422], reload::of_tenant;
+    PUT "/v1/tenants/{tenant}" "putTenant" "Writes the file of a tenant, and has the tenant be what it says"
+        [? reload::How, takes Takes::Toml] => Gives::Json(of::<reload::Reloaded>), [404, 408, 409, 413, 415, 422, 507], reload::put_tenant;
+    DELETE "/v1/tenants/{tenant}" "deleteTenant" "Removes the file of a tenant, and the tenant with it"
+        [? reload::How] => Gives::Json(of::<reload::Reloaded>), [404, 409, 422, 507], reload::delete_tenant;
     GET "/v1/plugins" "listPlugins" "Plugins and their versions"
         [] => Gives::Json(of::<plugins::Plugins>), [], plugins::list;
     GET "/v1/plugins/{plugin}" "showPlugin" "A plugin and its versions"

@@ -88,6 +88,7 @@ impl Problem {
             Self::Change(ChangeError::NowhereToKeep) => (StatusCode::CONFLICT, "no-uploads"),
             Self::Change(ChangeError::NotKept(_)) => (StatusCode::INSUFFICIENT_STORAGE, "not-kept"),
             Self::Change(ChangeError::NotRecorded(_)) => (StatusCode::INSUFFICIENT_STORAGE, "not-recorded"),
+            Self::Reload(ReloadError::Write(_)) => (StatusCode::INSUFFICIENT_STORAGE, "not-kept"),
             Self::Reload(ReloadError::Lost) => (StatusCode::INTERNAL_SERVER_ERROR, "internal"),
             Self::Reload(error) if error.needs_restart() => (StatusCode::CONFLICT, "needs-restart"),
             Self::Reload(_) => (StatusCode::UNPROCESSABLE_ENTITY, "configuration"),

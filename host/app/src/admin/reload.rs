@@ -5,7 +5,10 @@ use super::{
     call::{Call, Reply, json},
     plugins::Version,
 };
-use crate::live::{Change, Entry, Report};
+use crate::{
+    config::{MAX_FILE, Written},
+    live::{Change, Entry, Report},
+};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use socklet_core::TenantName;
@@ -60,9 +63,39 @@ pub(super) async fn all(call: &mut Call) -> Result<Reply, Problem> {
 /// `POST /v1/tenants/{tenant}/reload`
 pub(super) async fn of_tenant(call: &mut Call) -> Result<Reply, Problem> {
     let How { dry_run } = call.query()?;
+    become_of(call, Written::AsItIs, dry_run).await
+}
+
+/// `PUT /v1/tenants/{tenant}`
+pub(super) async fn put_tenant(call: &mut Call) -> Result<Reply, Problem> {
+    let How { dry_run } = call.query()?;
+    if call.media_type() != "application/toml" {
+        return Err(Problem::MediaType("application/toml"));
+    }
+    let bytes = call.body.read(MAX_FILE).await?;
+    let text = String::from_utf8(bytes.into()).map_err(|_| Problem::Content("it is not UTF-8".to_owned()))?;
+    become_of(call, Written::Text(text), dry_run).await
+}
+
+/// `DELETE /v1/tenants/{tenant}`
+pub(super) async fn delete_tenant(call: &mut Call) -> Result<Reply, Problem> {
+    let How { dry_run } = call.query()?;
+    become_of(call, Written::Gone, dry_run).await
+}
+
+async fn become_of(call: &mut Call, written: Written, dry_run: bool) -> Result<Reply, Problem> {
     let name = call.captured("tenant");
     let tenant: TenantName = name.parse().map_err(|_| Problem::NoSuch("tenant", name.to_owned()))?;
-    answer(call, call.state.control.clone().reload_tenant(&tenant, dry_run).await?)
+    let control = call.state.control.clone();
+    if control.live().config.tenants_dir().is_none() {
+        return Err(Problem::Conflict(
+            "there is no folder for it: write tenants_dir into the configuration, and restart".to_owned(),
+        ));
+    }
+    // It is not given up in the middle, whoever goes away: what is written runs.
+    let work = tokio::spawn(async move { control.reload_tenant(&tenant, written, dry_run).await });
+    let report = work.await.map_err(|_| Problem::Internal)??;
+    answer(call, report)
 }
 
 fn answer(call: &mut Call, report: Report) -> Result<Reply, Problem> {

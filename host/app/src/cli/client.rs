@@ -172,7 +172,8 @@ impl Client {
         self.request(Method::DELETE, path, Content::none()).await
     }
 
-    async fn request(&self, method: Method, path: &str, content: Content) -> Result<Answer, Failure> {
+    /// Asks for something, or has something changed.
+    pub(super) async fn request(&self, method: Method, path: &str, content: Content) -> Result<Answer, Failure> {
         let request = self.prepare(method, path, content)?;
         let exchanged = async {
             let (answer, _connection) = self.exchange(request).await?;
@@ -252,6 +253,10 @@ impl Content {
 
     pub(super) fn json(data: &Json) -> Self {
         Self { media_type: "application/json", bytes: data.to_string().into() }
+    }
+
+    pub(super) fn toml(text: Vec<u8>) -> Self {
+        Self { media_type: "application/toml", bytes: text.into() }
     }
 
     pub(super) fn component(bytes: Bytes) -> Self {

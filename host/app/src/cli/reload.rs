@@ -1,7 +1,7 @@
 //! `socklet reload`: has a running server read its configuration again.
 
 use super::{
-    client::{Answer, Client, Content, understand},
+    client::{Answer, Content, understand},
     exit::Failure,
     out, plugin,
     table::columns,
@@ -9,7 +9,7 @@ use super::{
 };
 use anyhow::anyhow;
 use clap::Args;
-use http::StatusCode;
+use http::{Method, StatusCode};
 use serde::Deserialize;
 use serde_json::Value as Json;
 use std::collections::BTreeMap;
@@ -17,13 +17,13 @@ use std::collections::BTreeMap;
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
     #[command(flatten)]
-    pub(super) target: Target,
+    target: Target,
     /// Try everything that can fail, tell what would change, and change nothing.
     #[arg(long)]
-    pub(super) dry_run: bool,
+    dry_run: bool,
     /// Print JSON.
     #[arg(long)]
-    pub(super) json: bool,
+    json: bool,
 }
 
 /// What the server says of a change.
@@ -52,24 +52,29 @@ struct Entry {
 const SHOWN: usize = 20;
 
 /// Reloads all of it.
-pub(super) async fn reload(Arguments { target, dry_run, json }: Arguments) -> Result<(), Failure> {
-    request(&target.client()?, "/v1/reload", dry_run, json).await
+pub(super) async fn reload(arguments: Arguments) -> Result<(), Failure> {
+    arguments.request(Method::POST, "/v1/reload", Content::none()).await
 }
 
-/// Has the server reload what is at a path of its API, and tells what came of it.
-pub(super) async fn request(client: &Client, path: &str, dry_run: bool, json: bool) -> Result<(), Failure> {
-    let query = if dry_run { "?dry_run=true" } else { "" };
-    match client.post(&format!("{path}{query}"), Content::none()).await? {
-        Answer::Done(report) if json => out::print_json(&report),
-        Answer::Done(report) => out::print(&told(report)?),
-        // The server's configuration is bad: that has an exit code of its own.
-        Answer::Refused(refusal) if refusal.status == StatusCode::UNPROCESSABLE_ENTITY => {
-            out::complain(&refusal.text);
-            return Err(Failure::Told);
+// === impl Arguments ===
+
+impl Arguments {
+    /// Has the server become what is asked for, and tells what came of it.
+    pub(super) async fn request(self, method: Method, path: &str, content: Content) -> Result<(), Failure> {
+        let Self { target, dry_run, json } = self;
+        let query = if dry_run { "?dry_run=true" } else { "" };
+        match target.client()?.request(method, &format!("{path}{query}"), content).await? {
+            Answer::Done(report) if json => out::print_json(&report),
+            Answer::Done(report) => out::print(&told(report)?),
+            // The server's configuration is bad: that has an exit code of its own.
+            Answer::Refused(refusal) if refusal.status == StatusCode::UNPROCESSABLE_ENTITY => {
+                out::complain(&refusal.text);
+                return Err(Failure::Told);
+            }
+            Answer::Refused(refusal) => return Err(anyhow!(refusal.text).into()),
         }
-        Answer::Refused(refusal) => return Err(anyhow!(refusal.text).into()),
+        Ok(())
     }
-    Ok(())
 }
 
 fn told(report: Json) -> anyhow::Result<String> {

@@ -1,16 +1,19 @@
 //! `socklet tenant`: the tenants of a running server.
 
 use super::{
-    client::{Client, understand},
+    client::{Client, Content, understand},
     exit::Failure,
     out, reload,
     table::{Table, bytes, lines},
     target::Target,
 };
+use anyhow::Context;
 use clap::Subcommand;
+use http::Method;
 use serde::Deserialize;
 use serde_json::{Map, Value as Json, json};
 use socklet_core::TenantName;
+use std::{fs, path::PathBuf};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
@@ -24,6 +27,22 @@ pub(super) enum Command {
     },
     /// Has the server read the file of one tenant again. Where there is none any more, the tenant is removed.
     Reload {
+        /// The tenant.
+        name: TenantName,
+        #[command(flatten)]
+        arguments: reload::Arguments,
+    },
+    /// Writes the file of a tenant, and has the tenant be what it says: all of it, or nothing.
+    Put {
+        /// The tenant.
+        name: TenantName,
+        /// What is to be its file.
+        file: PathBuf,
+        #[command(flatten)]
+        arguments: reload::Arguments,
+    },
+    /// Removes the file of a tenant, and the tenant with it; its connections are closed with 1001.
+    Rm {
         /// The tenant.
         name: TenantName,
         #[command(flatten)]
@@ -79,10 +98,15 @@ pub(super) async fn tenant(command: Command) -> Result<(), Failure> {
             out::print(&table.to_string());
             Ok(())
         }
-        Command::Reload { name, arguments: reload::Arguments { target, dry_run, json } } => {
+        Command::Reload { name, arguments } => {
             let path = Client::path(&["v1", "tenants", name.as_str(), "reload"], &[]);
-            reload::request(&target.client()?, &path, dry_run, json).await
+            arguments.request(Method::POST, &path, Content::none()).await
         }
+        Command::Put { name, file, arguments } => {
+            let text = fs::read(&file).with_context(|| format!("failed to read {}", file.display()))?;
+            arguments.request(Method::PUT, &path(&name), Content::toml(text)).await
+        }
+        Command::Rm { name, arguments } => arguments.request(Method::DELETE, &path(&name), Content::none()).await,
         Command::Show { name, target, json } => {
             let found = target.client()?.get(&Client::path(&["v1", "tenants", name.as_str()], &[])).await?;
             if json {
@@ -93,6 +117,11 @@ pub(super) async fn tenant(command: Command) -> Result<(), Failure> {
             Ok(())
         }
     }
+}
+
+/// Where the admin API has it.
+fn path(name: &TenantName) -> String {
+    Client::path(&["v1", "tenants", name.as_str()], &[])
 }
 
 // === impl Tenant ===

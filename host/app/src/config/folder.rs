@@ -30,11 +30,22 @@ pub(crate) struct TenantFile {
     pub(crate) plugins: Vec<PluginPlan>,
 }
 
+/// What is in the file of a tenant.
+#[derive(Clone, Debug)]
+pub(crate) enum Written {
+    /// What is there now.
+    AsItIs,
+    /// This, which is not written yet.
+    Text(String),
+    /// There will be no file.
+    Gone,
+}
+
 /// What a file of a tenant can say.
 const SECTIONS: &[&str] = &["quotas", "route", "plugin"];
 
 /// The largest file of a tenant in bytes.
-const MAX_FILE: u64 = 1 << 20;
+pub(crate) const MAX_FILE: u64 = 1 << 20;
 
 /// The most files.
 const MAX_FILES: usize = 100_000;
@@ -67,14 +78,29 @@ pub(super) fn read_all(folder: &Path, base: &Base, problems: &Problems) -> BTree
     tenants
 }
 
-/// One tenant of the folder; none where it has no file.
+/// One tenant of the folder, as its file will be; none where there will be none.
 ///
 /// # Errors
 ///
-/// Every mistake in its file.
-pub(super) fn read_one(folder: &Path, name: &TenantName, base: &Base) -> Result<Option<TenantFile>, Mistakes> {
-    let path = folder.join(format!("{name}.toml"));
-    if path.symlink_metadata().is_err() { Ok(None) } else { read(name.clone(), &path, base).map(Some) }
+/// Every mistake in it.
+pub(super) fn read_one(
+    folder: &Path,
+    name: &TenantName,
+    written: &Written,
+    base: &Base,
+) -> Result<Option<TenantFile>, Mistakes> {
+    let path = path_of(folder, name);
+    match written {
+        Written::AsItIs if path.symlink_metadata().is_err() => Ok(None),
+        Written::AsItIs => read(name.clone(), &path, base).map(Some),
+        Written::Text(text) => understand(name.clone(), &path, text, base).map(Some),
+        Written::Gone => Ok(None),
+    }
+}
+
+/// Where the file of a tenant is.
+pub(crate) fn path_of(folder: &Path, name: &TenantName) -> PathBuf {
+    folder.join(format!("{name}.toml"))
 }
 
 fn paths(folder: &Path) -> std::io::Result<Vec<PathBuf>> {
@@ -97,15 +123,19 @@ fn name_of(path: &Path) -> Result<TenantName, String> {
 
 fn read(name: TenantName, path: &Path, base: &Base) -> Result<TenantFile, Mistakes> {
     let failed = |message: String| Mistakes::from(Mistake::new(beginning(path), None, message));
-    let text = text(path).map_err(failed)?;
+    understand(name, path, &text(path).map_err(failed)?, base)
+}
+
+/// Reads a text as the file of a tenant that is at a path.
+fn understand(name: TenantName, path: &Path, text: &str, base: &Base) -> Result<TenantFile, Mistakes> {
     let file: Arc<str> = path.display().to_string().into();
-    let document = document(&text, &file)?;
+    let document = document(text, &file)?;
     let folder = path.parent().unwrap_or(Path::new(""));
     let problems = Problems::default();
     let tenant = {
         // Variables are for the main file.
         let environment = Environment::default();
-        let reader = Reader::new(file.clone(), &text, &environment, &problems);
+        let reader = Reader::new(file.clone(), text, &environment, &problems);
         let top = reader.top_of(document.as_table(), SECTIONS);
         let around = routes::Around { base, folder, owner: Some(&name), own: &top.names("plugin") };
         let quotas = sections::Quotas::read(&top.one("quotas"), Some(&base.quotas));

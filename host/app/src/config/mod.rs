@@ -31,7 +31,7 @@ pub(crate) use admin::{AdminPlan, find_admin};
 pub(crate) use changes::{Effect, Keys, changed_quotas};
 pub(crate) use decode::farewell;
 pub(crate) use draft::Draft;
-pub(crate) use folder::TenantFile;
+pub(crate) use folder::{MAX_FILE, TenantFile, Written, path_of};
 pub(crate) use mistake::Problems;
 pub use mistake::{Mistake, Mistakes, Place};
 pub(crate) use plugins::{EnginePlan, PluginPlan};
@@ -154,13 +154,13 @@ impl Config {
         Ok(draft)
     }
 
-    /// This configuration with one tenant of the folder as its file has it now; without that tenant where there is no file any more.
+    /// This configuration with one tenant of the folder as its file has it; without that tenant where there is no file.
     /// Its routes are not compared with those of others.
     ///
     /// # Errors
     ///
     /// Every mistake in the file, or that there is no folder, or that the tenant belongs to the main file.
-    pub(crate) fn with_tenant(&self, name: &TenantName) -> Result<Self, Mistakes> {
+    pub(crate) fn with_tenant(&self, name: &TenantName, written: &Written) -> Result<Self, Mistakes> {
         let wrong = |message: String| {
             let place = Place::in_file(self.origin.path.display().to_string().into(), 1, "tenants_dir");
             Err(Mistakes::from(Mistake::new(place, None, message)))
@@ -169,7 +169,7 @@ impl Config {
             return wrong("missing: only tenants with a file of their own can be reloaded one by one".to_owned());
         };
         let mut new = self.clone();
-        match folder::read_one(folder, name, &self.base)? {
+        match folder::read_one(folder, name, written, &self.base)? {
             Some(tenant) if self.has_tenant(name) => return Err(self.origin.twice(&tenant).into()),
             Some(tenant) => drop(new.files.insert(name.clone(), Arc::new(tenant))),
             None if self.has_tenant(name) => {

@@ -2,7 +2,7 @@
 
 use crate::{
     config::{ConfigError, Keys, Mistakes},
-    uploads::StoreError,
+    durable::StoreError,
 };
 use socklet_plugin::{LoadError, NothingBefore};
 use socklet_server::BindError;
@@ -53,6 +53,9 @@ pub enum ReloadError {
         /// The keys that only a restart can change.
         restart: Vec<&'static str>,
     },
+    /// The file of a tenant cannot be written.
+    #[error("it cannot be written, so nothing was changed: {0}")]
+    Write(String),
     /// The host's own code failed.
     #[error("the server failed to read it")]
     Lost,
@@ -82,7 +85,7 @@ impl ReloadError {
     /// Everything that is wrong, one by one.
     pub fn problems(&self) -> Vec<String> {
         match self {
-            Self::Read { .. } | Self::Lost => vec![self.to_string()],
+            Self::Read { .. } | Self::Write(_) | Self::Lost => vec![self.to_string()],
             Self::Refused { mistakes, restart } => {
                 let mistakes = mistakes.iter().flat_map(Mistakes::iter).map(ToString::to_string);
                 mistakes.chain(restart.iter().map(|key| format!("{key} was changed, which needs a restart"))).collect()

@@ -17,7 +17,8 @@ pub(crate) use status::PluginStatus;
 
 use crate::{
     access::Access,
-    config::{Config, ConfigError, Draft, Mistakes},
+    config::{Config, ConfigError, Draft, Mistakes, Written, path_of},
+    durable::{StoreError, put, remove},
     events::{Events, Kind},
     live::{Live, Prepared, Refused, Report, Site},
     ops::Health,
@@ -29,7 +30,7 @@ use serde_json::json;
 use socklet_core::{PluginId, TenantName};
 use socklet_plugin::{Plugin, VersionRole, VersionStatus};
 use socklet_server::Drain as Plan;
-use std::sync::Arc;
+use std::{path::Path, sync::Arc};
 use tokio::sync::Mutex;
 use tracing::{info, warn};
 
@@ -58,6 +59,9 @@ pub(crate) struct Around {
     pub(crate) events: Events,
     pub(crate) health: Health,
 }
+
+/// The permissions of the file of a tenant: it may have secrets in its settings.
+const TENANT_FILE: u32 = 0o600;
 
 /// The most problems of a reload that those are told of who read along.
 const PROBLEMS_TOLD: usize = 10;
@@ -99,9 +103,15 @@ impl Control {
         outcome
     }
 
-    /// As [`Control::reload`], for one tenant that has a file of its own. Mistakes of others do not matter.
-    pub(crate) async fn reload_tenant(&self, tenant: &TenantName, dry_run: bool) -> Result<Report, ReloadError> {
-        let outcome = self.try_reload_tenant(tenant, dry_run).await;
+    /// As [`Control::reload`], for one tenant that has a file of its own. Mistakes of others do not matter. What is to be written is checked,
+    /// then it takes the place of the file, and only then anything changes: the file always says what runs.
+    pub(crate) async fn reload_tenant(
+        &self,
+        tenant: &TenantName,
+        written: Written,
+        dry_run: bool,
+    ) -> Result<Report, ReloadError> {
+        let outcome = self.try_reload_tenant(tenant, written, dry_run).await;
         self.tell(&outcome, Some(tenant));
         outcome
     }
@@ -133,18 +143,28 @@ impl Control {
         }
     }
 
-    async fn try_reload_tenant(&self, tenant: &TenantName, dry_run: bool) -> Result<Report, ReloadError> {
+    async fn try_reload_tenant(
+        &self,
+        tenant: &TenantName,
+        written: Written,
+        dry_run: bool,
+    ) -> Result<Report, ReloadError> {
         let _changing = self.0.changing.lock().await;
         let live = self.live();
-        let (current, name) = (live.config.clone(), tenant.clone());
-        let new = blocking(move || current.with_tenant(&name)).await?;
+        let (current, name, planned) = (live.config.clone(), tenant.clone(), written.clone());
+        let new = blocking(move || current.with_tenant(&name, &planned)).await?;
         let refused = |mistakes| ReloadError::of(ConfigError::Mistakes(mistakes));
         let mut new = new.map_err(refused)?;
         if let Some(mistakes) = self.use_uploads(&mut new) {
             return Err(refused(mistakes));
         }
         let prepared = self.0.site.prepare(&live, new, Some(tenant)).await;
-        Ok(self.finish(&live, prepared.map_err(|error| refused(error.mistakes))?, dry_run))
+        let prepared = prepared.map_err(|error| refused(error.mistakes))?;
+        if !dry_run && let Some(folder) = live.config.tenants_dir() {
+            let path = path_of(folder, tenant);
+            blocking(move || write(&path, &written)).await?.map_err(|error| ReloadError::Write(error.to_string()))?;
+        }
+        Ok(self.finish(&live, prepared, dry_run))
     }
 
     /// Has plugins be what was sent for them. What is wrong with that.
@@ -214,6 +234,15 @@ impl Control {
     /// What runs now.
     pub(crate) fn live(&self) -> Arc<Live> {
         self.0.live.load_full()
+    }
+}
+
+/// Has the file of a tenant be what it is to be.
+fn write(path: &Path, written: &Written) -> Result<(), StoreError> {
+    match written {
+        Written::AsItIs => Ok(()),
+        Written::Text(text) => put(path, text.as_bytes(), TENANT_FILE),
+        Written::Gone => remove(path),
     }
 }
 

@@ -3,8 +3,9 @@
 use super::{ChangeError, Control, current, find};
 use crate::{
     config::PluginPlan,
+    durable::StoreError,
     live::{Live, is_fleeting, plugin_config},
-    uploads::{StoreError, Uploads},
+    uploads::Uploads,
 };
 use bytes::Bytes;
 use sha2::{Digest, Sha256};
