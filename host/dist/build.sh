@@ -43,7 +43,7 @@ mkdir "$dist/debian"
 cat >"$dist/debian/changelog" <<END
 socklet ($version-1) unstable; urgency=medium
 
-  * What is new is in CHANGELOG.md.gz.
+  * What is new is in changelog.gz.
 
  -- $maintainer  $(date --date="@$SOURCE_DATE_EPOCH" --rfc-email)
 END
