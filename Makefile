@@ -19,9 +19,9 @@ IN_GUESTS := --manifest-path tests/guests/Cargo.toml --target-dir tests/guests/t
 IN_BENCH := --manifest-path tests/bench/Cargo.toml --target-dir tests/bench/target
 BENCH := tests/bench/target/release/bench
 
-.PHONY: help run build plugins guests test conformance bench bench-quick bench-docs bench-build fuzz lint fmt clean \
-	setup setup-rust setup-system setup-python setup-node setup-autobahn setup-promtool \
-	setup-schemathesis setup-fuzz
+.PHONY: help run build plugins guests test conformance bench bench-quick bench-docs bench-build fuzz dist dist-test licences \
+	lint fmt clean setup setup-rust setup-system setup-python setup-node setup-autobahn setup-promtool \
+	setup-schemathesis setup-fuzz setup-dist
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -71,6 +71,17 @@ fuzz: setup-fuzz ## Fuzz the framing and inflating, each for FUZZ_SECONDS
 			tests/fuzz/corpus/$$target tests/fuzz/seeds/$$target -- -max_total_time=$(FUZZ_SECONDS) -print_final_stats=1; \
 	done
 
+dist: licences ## Make what is shipped: tarball, Debian package, licenses, bill of materials, in target/dist
+	built=$$(host/dist/compile.sh) && host/dist/build.sh $$built
+
+dist-test: dist setup-python ## Install what is shipped below a folder, and try it
+	tests/dist/check.sh
+
+licences: setup-dist ## Check licenses, sources and bans of every crate (deny.toml)
+	for manifest in Cargo.toml plugins/Cargo.toml; do \
+		$(TOOLS)/bin/cargo-deny --locked --config deny.toml --manifest-path $$manifest check --hide-inclusion-graph licenses bans sources; \
+	done
+
 lint: setup-rust ## Check formatting and lints, warnings are errors
 	cargo fmt --all --check
 	cargo fmt --all --check --manifest-path plugins/Cargo.toml
@@ -101,6 +112,9 @@ setup-rust:
 setup-system:
 	@tests/setup/system.sh cc chromium curl fonts node npm openssl venv
 
+setup-dist: $(TOOLS)/dist.stamp
+	@tests/setup/system.sh dpkg-shlibdeps
+
 setup-fuzz: $(TOOLS)/fuzz.stamp
 setup-python: $(TOOLS)/python.stamp
 setup-node: $(TOOLS)/node.stamp
@@ -110,6 +124,10 @@ setup-schemathesis: $(TOOLS)/schemathesis.stamp
 
 $(TOOLS)/fuzz.stamp: tests/setup/fuzz.sh | setup-rust
 	@tests/setup/fuzz.sh
+	@touch $@
+
+$(TOOLS)/dist.stamp: tests/setup/dist.sh | setup-rust
+	@tests/setup/dist.sh
 	@touch $@
 
 $(TOOLS)/python.stamp: tests/setup/python.sh tests/setup/requirements.txt | setup-system

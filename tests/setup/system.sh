@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs the system packages behind the capabilities named as arguments, and only those that are missing.
 #
-# Capabilities: cc chromium curl fonts node npm openssl venv. Without root and sudo it says what to install and fails.
+# Capabilities: cc chromium curl dpkg-shlibdeps fonts node npm openssl venv. Without root and sudo it says what to install and fails.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
@@ -17,6 +17,7 @@ have() {
 package() {
     case $1 in
         cc) echo gcc libc6-dev ;;
+        dpkg-shlibdeps) echo dpkg-dev ;;
         fonts) echo fonts-dejavu-core ;;
         node) echo nodejs ;;
         venv) echo python3-venv ;;

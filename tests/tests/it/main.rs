@@ -17,6 +17,7 @@ mod compiling;
 mod compression;
 mod console;
 mod counter;
+mod dist;
 mod doctor;
 mod drain;
 mod endings;

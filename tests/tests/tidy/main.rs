@@ -8,3 +8,4 @@ mod layers;
 mod markdown;
 mod repository;
 mod sources;
+mod vendored;
