@@ -8,6 +8,7 @@ use crate::{
     endpoint::{Endpoint, Socket},
     events::{Events, Kind},
     ops::{Health, Ops},
+    trace::Tracing,
     usage::Export,
 };
 use serde_json::json;
@@ -37,6 +38,7 @@ pub struct App {
     pub(crate) control: Control,
     pub(crate) events: Events,
     pub(crate) usage: Option<Export>,
+    pub(crate) trace: Option<Tracing>,
     pub(crate) health: Health,
     pub(crate) drain: Drain,
 }
@@ -55,6 +57,7 @@ pub struct Running {
     events: Events,
     _records: AbortOnDropHandle<()>,
     usage: Option<Export>,
+    trace: Option<Tracing>,
     health: Health,
     drain: Drain,
 }
@@ -120,6 +123,7 @@ impl App {
             control: self.control,
             events: self.events,
             usage: self.usage,
+            trace: self.trace,
             health: self.health,
             drain: self.drain,
         }
@@ -181,6 +185,9 @@ impl Running {
         };
         if let Some(usage) = self.usage {
             usage.finish().await;
+        }
+        if let Some(trace) = self.trace {
+            trace.finish().await;
         }
         info!(closed = report.closed, forced = report.forced, "drained");
         report

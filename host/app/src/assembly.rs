@@ -9,7 +9,9 @@ use crate::{
     control::{Around, Control, Reloads},
     endpoint::Socket,
     events::Events,
+    logs,
     ops::{Health, Ops},
+    trace::Tracing,
     uploads::Uploads,
     usage::{Export, TenantSeries},
 };
@@ -63,6 +65,9 @@ pub enum BuildError {
         /// Why.
         source: io::Error,
     },
+    /// Traces cannot be sent.
+    #[error("failed to prepare for sending traces: {0}")]
+    Trace(#[source] io::Error),
     /// The folder of uploads cannot be used.
     #[error("failed to use the folder of uploads: {0}")]
     Uploads(String),
@@ -99,6 +104,11 @@ impl Config {
         let metrics = Metrics::register(&mut registry);
         let events = Events::default();
         metrics.announce_by(Arc::new(events.clone()));
+        let trace = self.trace.as_ref().map(|plan| Tracing::start(plan, &mut registry)).transpose();
+        let trace = trace.map_err(BuildError::Trace)?;
+        if let Some(trace) = &trace {
+            metrics.trace_by(trace.tracer());
+        }
         let engine_config = EngineConfig { herald: Some(Arc::new(events.clone())), ..engine_config(&self.engine) };
         let engine = Plugins::new(engine_config, &mut registry)?;
         let plugins = load(&engine, &self.plugins, &self.routes).await?;
@@ -150,6 +160,7 @@ impl Config {
             control,
             events,
             usage,
+            trace,
             health,
             drain,
         })
@@ -210,6 +221,7 @@ fn registry(health: &Health) -> Registry {
     let mut registry = Registry::with_prefix("socklet");
     let version = Info::new(vec![("version", env!("CARGO_PKG_VERSION"))]);
     registry.register("build", "The version of the server", version);
+    registry.register("log_lines_left_out", "Log lines that were left out, by kind", logs::left_out());
     registry.register("draining", "Whether the server is draining", health.draining_gauge());
     registry
 }

@@ -1,9 +1,15 @@
 //! The log: lines on the standard error output, as text or JSON, written by a thread of their own.
 
+mod sampling;
+
+pub(crate) use sampling::left_out;
+
 use crate::config::{Format, Log};
+use sampling::{Sampling, TOLD};
 use std::io::{IsTerminal, Write};
+use tokio_util::task::AbortOnDropHandle;
 use tracing_appender::non_blocking::{ErrorCounter, NonBlockingBuilder, WorkerGuard};
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::{EnvFilter, layer::SubscriberExt, util::SubscriberInitExt};
 
 /// Lines that may wait to be written. More are dropped and counted: whoever reads the log too slowly must not stop the server.
 const LINES: usize = 16_384;
@@ -13,27 +19,42 @@ const LINES: usize = 16_384;
 #[derive(Debug)]
 pub(crate) struct Logs {
     dropped: ErrorCounter,
+    sampling: Sampling,
+    _told: AbortOnDropHandle<()>,
     guard: Option<WorkerGuard>,
 }
 
 impl Logs {
-    /// Starts the log of this process. Writes nothing when there is one already.
+    /// Starts the log of this process, on a runtime. Writes nothing when there is one already.
     pub(crate) fn start(log: &Log) -> Self {
         let builder = NonBlockingBuilder::default().lossy(true).buffered_lines_limit(LINES).thread_name("socklet-log");
         let (writer, guard) = builder.finish(std::io::stderr());
         let dropped = writer.error_counter();
         let builder = tracing_subscriber::fmt().with_env_filter(EnvFilter::new(&log.level.0)).with_writer(writer);
+        let sampling = Sampling::new(log);
         // Only the first of a process can be installed; tests may have come first.
         let _ = match log.format {
-            Format::Text => builder.with_ansi(std::io::stderr().is_terminal()).try_init(),
-            Format::Json => builder.json().flatten_event(true).with_current_span(true).try_init(),
+            Format::Text => {
+                builder.with_ansi(std::io::stderr().is_terminal()).finish().with(sampling.clone()).try_init()
+            }
+            Format::Json => {
+                builder.json().flatten_event(true).with_current_span(true).finish().with(sampling.clone()).try_init()
+            }
         };
-        Self { dropped, guard: Some(guard) }
+        let told = sampling.clone();
+        let told = tokio::spawn(async move {
+            loop {
+                tokio::time::sleep(TOLD).await;
+                told.tell();
+            }
+        });
+        Self { dropped, sampling, _told: AbortOnDropHandle::new(told), guard: Some(guard) }
     }
 }
 
 impl Drop for Logs {
     fn drop(&mut self) {
+        self.sampling.tell();
         drop(self.guard.take());
         let lines = self.dropped.dropped_lines();
         if lines > 0 {

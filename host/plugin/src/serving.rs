@@ -15,6 +15,7 @@ use crate::{
     roster::{self, Roster},
     session::PluginSession,
     swap::Follower,
+    traced::Traces,
     usage::Usage,
     version::Version,
 };
@@ -51,6 +52,7 @@ pub(crate) struct Serving {
     roster: Roster,
     agenda: Arc<Agenda>,
     breaker: Breaker,
+    traces: Traces,
 }
 
 /// The handle that the server has.
@@ -99,7 +101,7 @@ impl Serving {
     ) -> Option<Arc<Self>> {
         let current = loaded.version(tenant, route, &instances, &connections)?;
         let breaker = Breaker::new(instances.max_deaths, current.scope().metrics.breakers().clone());
-        let (cells, roster, agenda) = Default::default();
+        let (cells, roster, agenda, traces) = Default::default();
         Some(Arc::new(Self {
             tenant: tenant.clone(),
             route: route.clone(),
@@ -113,6 +115,7 @@ impl Serving {
             roster,
             agenda,
             breaker,
+            traces,
         }))
     }
 
@@ -124,11 +127,11 @@ impl Serving {
         if let Err(retry_after) = self.breaker.admit(self.guests.now()) {
             return Err(CallError::Resting { retry_after });
         }
-        let connection = request.connection;
+        let (connection, trace) = (request.connection, request.trace.clone());
         let (cell, usage, answer) = self.ask(&request, principal.as_ref()).await?;
         match answer {
             Ok(acceptance) => {
-                let session = PluginSession::new(cell.clone(), connection, usage);
+                let session = PluginSession::new(cell.clone(), connection, usage, trace);
                 // Whoever told all the others may not have seen this one.
                 if !cell.catch_up() && !self.current().loaded().keeps_old() {
                     let _ = self.connections.replace(connection);
@@ -280,6 +283,24 @@ impl Serving {
 
     pub(crate) fn roster(&self) -> &Roster {
         &self.roster
+    }
+
+    pub(crate) fn traces(&self) -> &Traces {
+        &self.traces
+    }
+
+    // --- names ---
+
+    pub(crate) fn tenant(&self) -> &Tenant {
+        &self.tenant
+    }
+
+    pub(crate) fn route(&self) -> &RouteName {
+        &self.route
+    }
+
+    pub(crate) fn name(&self) -> &PluginName {
+        &self.plugin
     }
 }
 

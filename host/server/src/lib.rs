@@ -27,6 +27,7 @@ mod server;
 #[cfg(test)]
 mod tests;
 mod tls;
+mod trace;
 mod workers;
 
 pub use compression::{Compression, Level, WindowBits};

@@ -24,6 +24,7 @@ impl Config {
             admin,
             usage,
             log,
+            trace,
             origin: _,
         } = self;
         let mut changes = Vec::new();
@@ -39,6 +40,7 @@ impl Config {
             ("[admin]", !AdminPlan::needs_restart(admin, &new.admin)),
             ("[usage]", *usage == new.usage),
             ("[log]", *log == new.log),
+            ("[trace]", *trace == new.trace),
         ] {
             if !same {
                 changes.push(format!("{name} was changed"));
@@ -132,6 +134,7 @@ mod tests {
             ("[ops]\nbind = \"127.0.0.1:9\"", "[ops] was changed"),
             ("[admin]\nbind = \"unix:s\"", "[admin] was changed"),
             ("[log]\nmask_query = []", "[log] was changed"),
+            ("[trace]\nendpoint = \"http://127.0.0.1:9\"", "[trace] was changed"),
             ("[[listener]]\nbind = \":9\"", "the listener default was changed"),
             ("[[route]]\npath = \"/c\"\nbehavior = \"p\"", "the route default/c was added"),
             ("[plugin.q]\nsource = \"file:p.wasm\"", "the plugin q was added"),

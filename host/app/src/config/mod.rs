@@ -18,6 +18,7 @@ mod tenants;
 #[cfg(test)]
 mod tests;
 mod tls;
+mod trace;
 pub(crate) mod units;
 mod value;
 mod words;
@@ -29,7 +30,10 @@ pub(crate) use plugins::{EnginePlan, PluginPlan};
 pub(crate) use routes::{RoutePlan, name_of};
 pub(crate) use sections::Log;
 pub(crate) use tenants::TenantPlans;
+pub(crate) use trace::TracePlan;
 pub(crate) use words::Format;
+#[cfg(test)]
+pub(crate) use words::Sample;
 
 use crate::{uploads::Uploads, usage::UsagePlan};
 use environment::Environment;
@@ -63,6 +67,7 @@ pub struct Config {
     pub(crate) admin: Option<AdminPlan>,
     pub(crate) usage: Option<UsagePlan>,
     pub(crate) log: Log,
+    pub(crate) trace: Option<TracePlan>,
     origin: Origin,
 }
 
@@ -217,6 +222,7 @@ impl Config {
         let ops_table = top.one("ops");
         let ops = sections::Ops::read(&ops_table, None);
         let usage = usage(&top.one("usage"), folder);
+        let trace = trace::trace(&top.one("trace"), folder);
         let admin_table = top.one("admin");
         let admin = admin::admin(&admin_table, folder);
         let engine = plugins::engine(&top.one("engine"), folder);
@@ -275,6 +281,7 @@ impl Config {
             admin,
             usage,
             log,
+            trace,
             origin: origin.clone(),
         })
     }
