@@ -370,6 +370,7 @@ mod tests {
         Certificates::register(&mut registry);
         Metrics::register(&mut registry);
         crate::admin::Measured::register(&mut registry);
+        crate::trace::Spans::register(&mut registry);
         let config = EngineConfig { max_instances: 4, guest_threads: 1, ..EngineConfig::new(cache.path().join("c")) };
         let engine = Plugins::new(config, &mut registry).unwrap();
         let mut text = String::new();

@@ -37,4 +37,5 @@ mod routes;
 mod sandbox;
 mod smoke;
 mod tls;
+mod traces;
 mod usage;

@@ -19,6 +19,9 @@ use tracing_subscriber::layer::{Context, Layer};
 /// How often the log says how many lines were left out.
 pub(super) const TOLD: Duration = Duration::from_secs(60);
 
+/// The kinds.
+const KINDS: [&str; 4] = ["accepted", "refused", "closed", "failed"];
+
 /// Lines that were left out by this process.
 static LEFT_OUT: LazyLock<Family<KindLabels, Counter>> = LazyLock::new(Family::default);
 
@@ -47,6 +50,7 @@ struct Kind {
 /// How many lines of each kind were left out.
 pub(crate) fn left_out()
 -> Family<impl EncodeLabelSet + Clone + std::hash::Hash + Eq + Send + Sync + std::fmt::Debug, Counter> {
+    KINDS.iter().for_each(|kind| drop(LEFT_OUT.get_or_create_owned(&KindLabels { kind })));
     LEFT_OUT.clone()
 }
 
@@ -63,13 +67,9 @@ impl Sampling {
             counter: LEFT_OUT.get_or_create_owned(&KindLabels { kind: name }),
         };
         let sample = log.sample;
-        Self(Arc::new([
-            kind("accepted", sample.accepted),
-            kind("refused", sample.refused),
-            kind("closed", sample.closed),
-            // What a plugin died of is not sampled.
-            kind("failed", 1.0),
-        ]))
+        // What plugins failed in is not sampled.
+        let shares = [sample.accepted, sample.refused, sample.closed, 1.0];
+        Self(Arc::new(std::array::from_fn(|index| kind(KINDS[index], shares[index]))))
     }
 
     /// Says how many lines were left out since it was said the last time.

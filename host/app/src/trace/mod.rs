@@ -35,8 +35,8 @@ pub(crate) struct Tracing {
 }
 
 /// What became of spans. Clones count together.
-#[derive(Clone, Debug, Default)]
-struct Spans(Family<Outcome, Counter>);
+#[derive(Clone, Debug)]
+pub(crate) struct Spans(Family<Outcome, Counter>);
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Outcome {
@@ -52,8 +52,7 @@ impl Tracing {
     ///
     /// When there are no certificates to know the collector by.
     pub(crate) fn start(plan: &TracePlan, registry: &mut Registry) -> io::Result<Self> {
-        let spans = Spans::default();
-        registry.register("trace_spans", "Spans, by what became of them", spans.0.clone());
+        let spans = Spans::register(registry);
         let collector = Collector::new(plan)?;
         let (queue, waiting) = mpsc::channel(plan.queue);
         let sampler = Arc::new(Sampler::new(plan, queue, spans.clone()));
@@ -78,6 +77,16 @@ impl Tracing {
 // === impl Spans ===
 
 impl Spans {
+    /// Registers the metric.
+    pub(crate) fn register(registry: &mut Registry) -> Self {
+        let spans = Self(Family::default());
+        for outcome in ["delivered", "throttled", "dropped", "failed"] {
+            spans.count(outcome, 0);
+        }
+        registry.register("trace_spans", "Spans, by what became of them", spans.0.clone());
+        spans
+    }
+
     fn count(&self, outcome: &'static str, spans: usize) {
         self.0.get_or_create(&Outcome { outcome }).inc_by(spans as u64);
     }
