@@ -2,7 +2,7 @@
 """A collector of OpenTelemetry traces: prints what it is sent, one JSON line for each request.
 
 It listens on 127.0.0.1, on a port that the system chooses, and prints that first: {"port": 4318}. Spans are decoded by OpenTelemetry's own
-package. --status answers something else than 200 to the first --times requests, or to all; it prints these, too. It ends with its
+package. --tls speaks TLS, with the certificate NAME.pem and the key NAME.key. --status answers something else than 200 to the first --times requests, or to all; it prints these, too. It ends with its
 standard input.
 """
 
@@ -10,6 +10,7 @@ import argparse
 import gzip
 import json
 import os
+import ssl
 import sys
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -98,10 +99,15 @@ parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.R
 parser.add_argument("--status", type=int, default=200)
 parser.add_argument("--times", type=int)
 parser.add_argument("--reject", type=int, default=0, help="spans that are not accepted, in each request")
+parser.add_argument("--tls", metavar="NAME")
 options = parser.parse_args()
 
 server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
 server.daemon_threads = True
+if options.tls:
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(f"{options.tls}.pem", f"{options.tls}.key")
+    server.socket = tls.wrap_socket(server.socket, server_side=True)
 threading.Thread(target=server.serve_forever, daemon=True).start()
 say({"port": server.server_address[1]})
 sys.stdin.read()

@@ -117,7 +117,7 @@ impl Timers {
                 Ok(turn) => {
                     // Named only now: it is the instance's turn, so nothing can cancel it any more.
                     let Some((name, taken)) = self.state().due.pop_front() else {
-                        recorded.map(Recorded::forget);
+                        Recorded::forget(recorded);
                         continue;
                     };
                     notes.has_turn(waited, turn.version().number());
@@ -138,7 +138,7 @@ impl Timers {
                     }
                 }
                 Err(NoTurn::Dead(_)) => {
-                    recorded.map(Recorded::forget);
+                    Recorded::forget(recorded);
                     break;
                 }
             }

@@ -9,7 +9,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard},
     time::SystemTime,
 };
-use tracing::{Instrument, Span, info_span};
+use tracing::{Instrument, Span, error_span};
 
 /// The most connections that an event of a shared instance links to.
 const LINKS_MAX: usize = 32;
@@ -138,8 +138,10 @@ impl Recorded {
     }
 
     /// There was no event after all.
-    pub(crate) fn forget(self) {
-        self.span.forget();
+    pub(crate) fn forget(recorded: Option<Self>) {
+        if let Some(recorded) = recorded {
+            recorded.span.forget();
+        }
     }
 
     pub(crate) fn notes(&self) -> Notes {
@@ -192,8 +194,9 @@ pub(crate) fn call(trace: &Trace, cell: &Arc<Cell>, connection: ConnectionId, ev
     }
 }
 
+/// An error, so that it is there at every level of the log.
 fn log_span(trace: &Trace, connection: ConnectionId) -> Span {
-    info_span!("connection", id = %connection, trace_id = %trace.id())
+    error_span!("connection", id = %connection, trace_id = %trace.id())
 }
 
 fn begin(trace: &Trace, connection: ConnectionId, event: &Event) -> Option<OpenSpan> {

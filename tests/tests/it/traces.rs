@@ -1,7 +1,7 @@
 //! Traces, as a collector sees them that nobody here wrote.
 
 use serde_json::{Value, json};
-use socklet_tests::{Collector, Process, eventually, guest};
+use socklet_tests::{Authority, Collector, Process, eventually, guest};
 use std::{fs, os::unix::fs::PermissionsExt};
 
 const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
@@ -292,5 +292,27 @@ async fn what_a_collector_does_not_take_is_sent_again_or_counted() {
         })
         .await;
         server.until_log("spans are not delivered").await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_collector_with_tls_has_to_be_who_it_says() {
+    let (folder, authority) = (tempfile::tempdir().unwrap(), Authority::new("operators"));
+    fs::write(folder.path().join("ca.pem"), authority.pem()).unwrap();
+    authority.issue(&["127.0.0.1"]).write(folder.path(), "right");
+    authority.issue(&["192.0.2.1"]).write(folder.path(), "wrong");
+    let trust = format!("export SSL_CERT_FILE={}", folder.path().join("ca.pem").display());
+    for name in ["right", "wrong"] {
+        let collector = Collector::start(&["--tls", folder.path().join(name).to_str().unwrap()]).await;
+        let config = config("reporter", &collector, "sample = 1\nsample_events = 0").replace("http://", "https://");
+        let server = Process::start_limited(tempfile::tempdir().unwrap(), &config, &trust).await;
+        server.open("/inner/x?as=ada").await.close(1000, "").await;
+        if name == "right" {
+            collector.until("an upgrade", is_upgrade).await;
+        } else {
+            let log = server.until_log("spans are not delivered").await;
+            assert!(log.contains("not valid for name"), "{log}");
+            assert_eq!(collector.requests().len(), 0);
+        }
     }
 }
