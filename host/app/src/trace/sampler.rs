@@ -49,9 +49,10 @@ impl Tracer for Sampler {
     /// the rate for that allows; beyond it, and for all others, the share decides.
     fn begin(&self, parent: Option<TraceParent>) -> Option<Beginning> {
         let now = Instant::now();
-        let beginning = match parent.filter(|parent| !self.trust_parent || parent.sampled) {
+        let beginning = match parent {
             Some(parent) if self.trust_parent => {
-                let sampled = takes(&self.parents, now) || parent.context.trace.is_within(self.sample);
+                let beyond = || parent.context.trace.is_within(self.sample);
+                let sampled = parent.sampled && (takes(&self.parents, now) || beyond());
                 sampled.then_some(Beginning::Child(parent))
             }
             parent => {
