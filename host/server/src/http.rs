@@ -185,7 +185,7 @@ async fn answer(
     origin: &Origin,
     slot: &Slot,
     parts: Parts,
-    trace: Option<&mut Upgrade>,
+    mut trace: Option<&mut Upgrade>,
 ) -> Answered {
     for (name, value) in &parts.headers {
         debug!(
@@ -218,11 +218,17 @@ async fn answer(
     if route.behavior.is_none() {
         return refused(Refusal::NotFound);
     }
-    let asked = admission::Asked { parts: &parts, handshake, origin, authority, path, captures, trace };
+    let asked =
+        admission::Asked { parts: &parts, handshake, origin, authority, path, captures, trace: trace.as_deref_mut() };
     let admitted = admission::admit(server, slot, route.clone(), asked);
     match timeout(server.config.handshake_timeout, admitted).await {
         Ok(Ok((response, admission))) => Answered::Accepted(response, Box::new(admission)),
-        Ok(Err(Refused::Host(refusal))) => refused(refusal),
+        Ok(Err(Refused::Host(refusal))) => {
+            if let Some(trace) = trace {
+                trace.refused(&refusal);
+            }
+            refused(refusal)
+        }
         Ok(Err(Refused::Plugin(response, outcome))) => Answered::Refused(*response, outcome),
         Err(_) => {
             server.metrics.limit_hit("handshake_timeout", Some((route.tenant().name(), &route.config.name)));

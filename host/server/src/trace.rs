@@ -2,7 +2,7 @@
 
 use crate::{Route, listener::Origin, server::Inner};
 use http::{HeaderMap, Method, StatusCode, header::UPGRADE, request::Parts};
-use socklet_core::{CallError, OpenSpan, PluginName, Trace, TraceParent, UpgradeRequest};
+use socklet_core::{CallError, OpenSpan, PluginName, Refusal, Trace, TraceParent, UpgradeRequest};
 
 /// The longest path that is told, in bytes.
 const PATH_MAX: usize = 1024;
@@ -12,7 +12,8 @@ const PATH_MAX: usize = 1024;
 pub(crate) struct Upgrade {
     trace: Trace,
     span: OpenSpan,
-    method: Method,
+    /// As span names have it.
+    method: &'static str,
 }
 
 // === impl Upgrade ===
@@ -25,8 +26,9 @@ impl Upgrade {
             return None;
         }
         let (trace, mut span) = Trace::begin(tracer, parent(&parts.headers))?;
-        span.rename(parts.method.to_string());
-        span.set("http.request.method", parts.method.to_string());
+        let (method, name) = method(&parts.method);
+        span.rename(name);
+        span.set("http.request.method", method);
         span.set("url.scheme", if origin.tls.is_some() { "wss" } else { "ws" });
         span.set("url.path", cut(parts.uri.path(), PATH_MAX));
         span.set("network.protocol.name", "http");
@@ -43,7 +45,7 @@ impl Upgrade {
                 span.set("tls.client.subject", subject.to_owned());
             }
         }
-        Some(Self { trace, span, method: parts.method.clone() })
+        Some(Self { trace, span, method: name })
     }
 
     /// The trace, for the connection that may come of it.
@@ -80,6 +82,13 @@ impl Upgrade {
         self.span.fail_call(error);
     }
 
+    /// The host refuses it.
+    pub(crate) fn refused(&mut self, refusal: &Refusal) {
+        if let Refusal::PluginFailed(event) = refusal {
+            self.span.fail(refusal.as_str(), Some(*event));
+        }
+    }
+
     /// It is answered.
     pub(crate) fn end(mut self, status: StatusCode, outcome: &'static str) {
         self.span.set("http.response.status_code", status.as_u16());
@@ -94,6 +103,12 @@ impl Upgrade {
     pub(crate) fn forget(self) {
         self.span.forget();
     }
+}
+
+/// What a method is called as an attribute, and in the name of a span: what clients make up must not make names.
+fn method(method: &Method) -> (&'static str, &'static str) {
+    let known = ["GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH"];
+    known.into_iter().find(|known| method == known).map_or(("_OTHER", "HTTP"), |known| (known, known))
 }
 
 /// What the client says of its own span. None where it says nothing, or nothing valid.

@@ -1,7 +1,7 @@
 //! Traces, as a collector sees them that nobody here wrote.
 
 use serde_json::{Value, json};
-use socklet_tests::{Authority, Collector, Process, eventually, guest};
+use socklet_tests::{Authority, Collector, Process, Wire, eventually, guest};
 use std::{fs, os::unix::fs::PermissionsExt};
 
 const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
@@ -154,6 +154,7 @@ async fn trusted_clients_have_their_way_at_a_rate() {
     }
     server.open("/inner/x?as=ada").await.close(1000, "").await;
     server.terminate().await;
+    // Neither who is not sampled, nor who is beyond the rate, nor who says nothing.
     let upgrades: Vec<_> = collector.spans().into_iter().filter(is_upgrade).collect();
     assert_eq!(upgrades.len(), 2, "{upgrades:?}");
     assert!(upgrades.iter().all(|upgrade| upgrade["trace"] == TRACE));
@@ -183,6 +184,8 @@ async fn a_failure_is_told_with_the_event_of_the_log() {
     let asked = collector.until_named("on-upgrade").await;
     assert_eq!(asked["attributes"]["socklet.event"], failed["attributes"]["socklet.event"]);
     assert_has(&failed, &[("error.type", json!("trap")), ("http.response.status_code", json!(500))]);
+    let event = failed["attributes"]["socklet.event"].as_str().unwrap();
+    assert!(server.until_log("plugin instance died").await.contains(event), "{failed}");
     // A denial is an answer, and none of our failures.
     let denied = collector.until("a denial", |span| span["attributes"]["http.response.status_code"] == 403).await;
     assert_eq!([&denied["status"], &denied["attributes"]["socklet.outcome"]], ["STATUS_CODE_UNSET", "denied"]);
@@ -315,4 +318,28 @@ async fn a_collector_with_tls_has_to_be_who_it_says() {
             assert_eq!(collector.requests().len(), 0);
         }
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_clients_make_up_makes_no_names() {
+    let (collector, server) = start("bad_upgrade", "sample = 1").await;
+    let made_up = server.at("/nowhere/secret-path").head().replacen("GET", "MADEUP", 1);
+    let mut wire = Wire::connect(server.address()).await;
+    wire.write(made_up.as_bytes()).await;
+    assert_eq!(wire.answer().await.status, 405);
+    let span = collector.until("a refusal", is_upgrade).await;
+    assert_eq!([&span["name"], &span["attributes"]["http.request.method"]], ["HTTP", "_OTHER"]);
+    assert_eq!(span["attributes"]["url.path"], "/nowhere/secret-path");
+    assert_eq!(server.at("/nowhere").answer().await.status, 404);
+    collector.until("a request for no route", |span| span["name"] == "GET").await;
+    // A plugin that gives a wrong answer has not died, and has an event.
+    assert_eq!(server.at("/inner/x?subprotocol=never&as=ada").answer().await.status, 500);
+    let invalid =
+        collector.until("a wrong answer", |span| is_upgrade(span) && span["status"] == "STATUS_CODE_ERROR").await;
+    let event = invalid["attributes"]["socklet.event"].as_str().unwrap();
+    assert!(server.until_log("invalid answer").await.contains(event), "{invalid}");
+    // Who asks for no WebSocket is not recorded.
+    assert_eq!(server.get("/inner/x").await.status, 426);
+    server.terminate().await;
+    assert_eq!(collector.spans().iter().filter(|span| is_upgrade(span)).count(), 3);
 }
