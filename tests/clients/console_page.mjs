@@ -88,7 +88,7 @@ async function operate(context, options) {
   await goTo(page, "Drains");
   await page.getByText("Nothing was drained.").waitFor();
   await page.getByRole("button", { name: "Drain…" }).click();
-  await page.getByLabel("What").selectOption({ label: "route default/main" });
+  await page.getByRole("combobox", { name: "What" }).selectOption({ label: "route default/main" });
   await page.getByLabel("Close code").selectOption("1013");
   await page.getByRole("button", { name: "Drain", exact: true }).click();
   await page.getByText("route default/main is being drained of 1").waitFor();

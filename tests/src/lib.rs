@@ -13,6 +13,7 @@
 //! Everything here panics with a message where something is not as it has to be, and nothing waits longer than [`PATIENCE`].
 
 mod client;
+mod collector;
 mod connect;
 mod descriptors;
 mod files;
@@ -28,6 +29,7 @@ mod wait;
 mod wire;
 
 pub use client::Client;
+pub use collector::Collector;
 pub use connect::Connect;
 pub use descriptors::provide_descriptors;
 pub use files::{binary, guest, guests, marked, repository, stock, target};

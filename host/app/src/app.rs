@@ -9,6 +9,7 @@ use crate::{
     events::{Events, Kind},
     live::Prepared,
     ops::{Health, Ops},
+    trace::Tracing,
     usage::Export,
 };
 use socklet_core::{ListenerName, TenantName};
@@ -37,6 +38,7 @@ pub struct App {
     pub(crate) control: Control,
     pub(crate) events: Events,
     pub(crate) usage: Option<Export>,
+    pub(crate) trace: Option<Tracing>,
     pub(crate) health: Health,
 }
 
@@ -54,6 +56,7 @@ pub struct Running {
     events: Events,
     _records: AbortOnDropHandle<()>,
     usage: Option<Export>,
+    trace: Option<Tracing>,
     health: Health,
 }
 
@@ -106,6 +109,7 @@ impl App {
             control: self.control,
             events: self.events,
             usage: self.usage,
+            trace: self.trace,
             health: self.health,
         }
     }
@@ -181,6 +185,9 @@ impl Running {
         self.control.drained_to_end(&drain, report.forced);
         if let Some(usage) = self.usage {
             usage.finish().await;
+        }
+        if let Some(trace) = self.trace {
+            trace.finish().await;
         }
         info!(closed = report.closed, forced = report.forced, "drained");
         report

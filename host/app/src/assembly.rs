@@ -10,7 +10,9 @@ use crate::{
     endpoint::Socket,
     events::Events,
     live::{self, Live, Refused, Site},
+    logs,
     ops::{Health, Ops},
+    trace::Tracing,
     uploads::Uploads,
     usage::{Export, TenantSeries},
 };
@@ -60,6 +62,9 @@ pub enum BuildError {
         /// Why.
         source: io::Error,
     },
+    /// Traces cannot be sent.
+    #[error("failed to prepare for sending traces: {0}")]
+    Trace(#[source] io::Error),
     /// The folder of uploads cannot be used.
     #[error("failed to use the folder of uploads: {0}")]
     Uploads(String),
@@ -93,6 +98,11 @@ impl Config {
         let metrics = Metrics::register(&mut registry);
         let events = Events::default();
         metrics.announce_by(Arc::new(events.clone()));
+        let trace = self.trace.as_ref().map(|plan| Tracing::start(plan, &mut registry)).transpose();
+        let trace = trace.map_err(BuildError::Trace)?;
+        if let Some(trace) = &trace {
+            metrics.trace_by(trace.tracer());
+        }
         let engine_config = EngineConfig { herald: Some(Arc::new(events.clone())), ..engine_config(&self.engine) };
         let engine = Plugins::new(engine_config, &mut registry)?;
         let mut tenants = tenant_registry(&engine);
@@ -123,7 +133,7 @@ impl Config {
             (socket, Admin::new(reach, plan.failure_rate, &mut registry))
         });
         health.set_registries(registry, tenants);
-        Ok(App { server, engine, workers, prepared, certificates, ops, admin, control, events, usage, health })
+        Ok(App { server, engine, workers, prepared, certificates, ops, admin, control, events, usage, trace, health })
     }
 
     /// The folder of uploads, where there is one; from now on plugins are what is in it.
@@ -198,6 +208,7 @@ fn registry(health: &Health) -> Registry {
     let mut registry = Registry::with_prefix("socklet");
     let version = Info::new(vec![("version", env!("CARGO_PKG_VERSION"))]);
     registry.register("build", "The version of the server", version);
+    registry.register("log_lines_left_out", "Log lines that were left out, by kind", logs::left_out());
     registry.register("draining", "Whether the server is draining", health.draining_gauge());
     registry
 }
@@ -239,6 +250,7 @@ mod tests {
         Certificates::register(&mut registry);
         Metrics::register(&mut registry);
         crate::admin::Measured::register(&mut registry);
+        crate::trace::Spans::register(&mut registry);
         let config = EngineConfig { max_instances: 4, guest_threads: 1, ..EngineConfig::new(cache.path().join("c")) };
         let engine = Plugins::new(config, &mut registry).unwrap();
         let mut tenants = tenant_registry(&engine);

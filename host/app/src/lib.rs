@@ -29,6 +29,7 @@ mod logs;
 mod ops;
 mod rfc3339;
 mod token;
+mod trace;
 mod uploads;
 mod usage;
 

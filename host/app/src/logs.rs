@@ -1,13 +1,19 @@
 //! The log: lines on the standard error output, as text or JSON, written by a thread of their own.
 
+mod sampling;
+
+pub(crate) use sampling::left_out;
+
 use crate::config::{Filter, Format, Log};
+use sampling::{Sampling, TOLD};
 use std::{
     io::{IsTerminal, Write},
     sync::OnceLock,
 };
+use tokio_util::task::AbortOnDropHandle;
 use tracing::warn;
 use tracing_appender::non_blocking::{ErrorCounter, NonBlockingBuilder, WorkerGuard};
-use tracing_subscriber::{EnvFilter, reload};
+use tracing_subscriber::{EnvFilter, layer::SubscriberExt, reload, util::SubscriberInitExt};
 
 /// Lines that may wait to be written. More are dropped and counted: whoever reads the log too slowly must not stop the server.
 const LINES: usize = 16_384;
@@ -22,30 +28,42 @@ type SetLevel = dyn Fn(EnvFilter) -> Result<(), reload::Error> + Send + Sync;
 #[derive(Debug)]
 pub(crate) struct Logs {
     dropped: ErrorCounter,
+    sampling: Sampling,
+    _told: AbortOnDropHandle<()>,
     guard: Option<WorkerGuard>,
 }
 
 impl Logs {
-    /// Starts the log of this process. Writes nothing when there is one already.
+    /// Starts the log of this process, on a runtime. Writes nothing when there is one already.
     pub(crate) fn start(log: &Log) -> Self {
         let builder = NonBlockingBuilder::default().lossy(true).buffered_lines_limit(LINES).thread_name("socklet-log");
         let (writer, guard) = builder.finish(std::io::stderr());
         let dropped = writer.error_counter();
         let builder = tracing_subscriber::fmt().with_env_filter(EnvFilter::new(&log.level.0)).with_writer(writer);
+        let sampling = Sampling::new(log);
         // Only the first of a process can be installed; tests may have come first.
         let _ = match log.format {
             Format::Text => {
                 let builder = builder.with_ansi(std::io::stderr().is_terminal()).with_filter_reloading();
                 let level = builder.reload_handle();
-                builder.try_init().map(|()| keep(move |filter| level.reload(filter)))
+                let installed = builder.finish().with(sampling.clone()).try_init();
+                installed.map(|()| keep(move |filter| level.reload(filter)))
             }
             Format::Json => {
                 let builder = builder.json().flatten_event(true).with_current_span(true).with_filter_reloading();
                 let level = builder.reload_handle();
-                builder.try_init().map(|()| keep(move |filter| level.reload(filter)))
+                let installed = builder.finish().with(sampling.clone()).try_init();
+                installed.map(|()| keep(move |filter| level.reload(filter)))
             }
         };
-        Self { dropped, guard: Some(guard) }
+        let told = sampling.clone();
+        let told = tokio::spawn(async move {
+            loop {
+                tokio::time::sleep(TOLD).await;
+                told.tell();
+            }
+        });
+        Self { dropped, sampling, _told: AbortOnDropHandle::new(told), guard: Some(guard) }
     }
 }
 
@@ -65,6 +83,7 @@ fn keep(set: impl Fn(EnvFilter) -> Result<(), reload::Error> + Send + Sync + 'st
 
 impl Drop for Logs {
     fn drop(&mut self) {
+        self.sampling.tell();
         drop(self.guard.take());
         let lines = self.dropped.dropped_lines();
         if lines > 0 {

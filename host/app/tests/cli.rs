@@ -51,7 +51,7 @@ fn the_schema_is_json_when_asked() {
 #[test]
 fn a_bad_configuration_ends_with_64_and_every_mistake() {
     let folder = folder("[log]\nlevle = \"info\"\nformat = \"xml\"\n");
-    let expected = "socklet.toml:2: log.levle: unknown key, did you mean level? (there are level, format, mask_headers, mask_query)\n\
+    let expected = "socklet.toml:2: log.levle: unknown key, did you mean level? (there are level, format, sample, max_rate, mask_headers, mask_query)\n\
                     socklet.toml:3: log.format = \"xml\": expected \"text\" or \"json\"\n";
     for command in ["serve", "check"] {
         let (out, err) = expect(&socklet(&[command], folder.path()), 64);

@@ -22,6 +22,7 @@ mod room;
 mod tally;
 mod tenant;
 mod throttle;
+mod trace;
 
 pub use authenticator::{Authenticator, Verdict};
 pub use behavior::{Acceptance, Answer, Behavior, Call, Event, Session, Upgraded};
@@ -42,6 +43,9 @@ pub use room::{Permit, Room};
 pub use tally::{Taken, Tally};
 pub use tenant::{Quotas, Tenant};
 pub use throttle::Throttle;
+pub use trace::{
+    Beginning, OpenSpan, Span, SpanContext, SpanId, SpanKind, SpanValue, Trace, TraceId, TraceParent, Tracer,
+};
 
 /// A future that owns everything it needs.
 pub type BoxFuture<T> = futures_util::future::BoxFuture<'static, T>;

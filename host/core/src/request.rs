@@ -1,6 +1,6 @@
 //! The request that asks for a WebSocket, and the responses that are not a 101.
 
-use crate::ConnectionId;
+use crate::{ConnectionId, Trace};
 use bytes::Bytes;
 use std::net::IpAddr;
 
@@ -38,8 +38,10 @@ pub struct UpgradeRequest {
     pub client_ip: Option<IpAddr>,
     /// The client's port; 0 where there is none.
     pub client_port: u16,
-    /// Further facts by name: `tenant`, `route`, `http.version`, `local.address`, `tls.*`.
+    /// Further facts by name: `tenant`, `route`, `http.version`, `local.address`, `tls.*`, `traceparent`, `tracestate`.
     pub attributes: Vec<(String, String)>,
+    /// Where it is recorded what becomes of it.
+    pub trace: Option<Trace>,
 }
 
 /// An HTTP response that is not a 101, as a plugin gave it: not checked yet.

@@ -51,20 +51,20 @@ impl Failure {
         match self {
             Self::Died(kind, error) => {
                 let reason = kind.as_str();
-                warn!(%event, %tenant, %route, %plugin, hook, kind = reason, error, "plugin instance died");
+                warn!(name: "failed", %event, %tenant, %route, %plugin, hook, kind = reason, error, "plugin instance died");
                 metrics.tell(News::Died { tenant: tenant.name(), route, plugin, hook, kind: *kind, event });
                 CallError::Died { kind: *kind, event }
             }
             Self::Canceled => {
-                info!(%event, %tenant, %route, %plugin, hook, "call given up by its connection, instance dropped");
+                info!(name: "failed", %event, %tenant, %route, %plugin, hook, "call given up by its connection, instance dropped");
                 CallError::Died { kind: DeathKind::Timeout, event }
             }
             Self::Busy => {
-                warn!(%event, %tenant, %route, %plugin, hook, "no instance is free, raise the engine's number of instances");
+                warn!(name: "failed", %event, %tenant, %route, %plugin, hook, "no instance is free, raise the engine's number of instances");
                 CallError::Busy { event }
             }
             Self::Host(error) => {
-                warn!(%event, %tenant, %route, %plugin, hook, error, "failed to call plugin");
+                warn!(name: "failed", %event, %tenant, %route, %plugin, hook, error, "failed to call plugin");
                 CallError::Host { event }
             }
         }

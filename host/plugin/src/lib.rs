@@ -52,6 +52,7 @@ mod state;
 mod swap;
 mod ticker;
 mod timers;
+mod traced;
 mod trial;
 mod usage;
 mod version;

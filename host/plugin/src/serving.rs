@@ -16,6 +16,7 @@ use crate::{
     roster::{self, Roster},
     session::PluginSession,
     swap::Follower,
+    traced::Traces,
     usage::Usage,
     version::Version,
 };
@@ -52,6 +53,7 @@ pub(crate) struct Serving {
     roster: Roster,
     agenda: Arc<Agenda>,
     breaker: Breaker,
+    traces: Traces,
 }
 
 struct Versions {
@@ -79,7 +81,7 @@ impl Serving {
         let version = |loaded: &Arc<Loaded>| loaded.version(tenant, route, (&policy, &bedtime), &connections);
         let (current, before) = (version(loaded)?, before.and_then(version));
         let breaker = Breaker::new(max_deaths, current.scope().metrics.breakers().clone());
-        let (cells, roster, agenda) = Default::default();
+        let (cells, roster, agenda, traces) = Default::default();
         Some(Arc::new(Self {
             tenant: tenant.clone(),
             route: route.clone(),
@@ -93,6 +95,7 @@ impl Serving {
             roster,
             agenda,
             breaker,
+            traces,
         }))
     }
 
@@ -105,11 +108,11 @@ impl Serving {
         if let Err(retry_after) = self.breaker.admit(self.guests.now()) {
             return Err(CallError::Resting { retry_after });
         }
-        let connection = request.connection;
+        let (connection, trace) = (request.connection, request.trace.clone());
         let (cell, usage, answer) = self.ask(&request, principal.as_ref()).await?;
         match answer {
             Ok(acceptance) => {
-                let session = PluginSession::new(cell.clone(), connection, usage);
+                let session = PluginSession::new(cell.clone(), connection, usage, trace);
                 // Whoever told all the others may not have seen this one.
                 if !cell.catch_up() && !self.current().loaded().keeps_old() {
                     let _ = self.connections.replace(connection);
@@ -272,6 +275,24 @@ impl Serving {
 
     pub(crate) fn roster(&self) -> &Roster {
         &self.roster
+    }
+
+    pub(crate) fn traces(&self) -> &Traces {
+        &self.traces
+    }
+
+    // --- names ---
+
+    pub(crate) fn tenant(&self) -> &Tenant {
+        &self.tenant
+    }
+
+    pub(crate) fn route(&self) -> &RouteName {
+        &self.route
+    }
+
+    pub(crate) fn name(&self) -> &PluginName {
+        &self.plugin
     }
 }
 

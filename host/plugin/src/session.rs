@@ -8,10 +8,11 @@ use crate::{
     metrics::Hook,
     serving::Serving,
     slots::Slot,
+    traced::{self, Notes},
     usage::Usage,
     version::Version,
 };
-use socklet_core::{Answer, Call, CallError, ConnectionId, Event, Lifeline, Session};
+use socklet_core::{Answer, Call, CallError, ConnectionId, Event, Lifeline, Session, Trace};
 use std::{
     fmt,
     sync::{
@@ -26,30 +27,29 @@ pub(crate) struct PluginSession {
     connection: ConnectionId,
     /// Of the version that accepted the connection.
     usage: Arc<Usage>,
+    /// Where its upgrade is recorded.
+    trace: Option<Trace>,
 }
 
 // === impl PluginSession ===
 
 impl PluginSession {
-    pub(crate) fn new(cell: Arc<Cell>, connection: ConnectionId, usage: Arc<Usage>) -> Self {
+    pub(crate) fn new(cell: Arc<Cell>, connection: ConnectionId, usage: Arc<Usage>, trace: Option<Trace>) -> Self {
         usage.connections.rise(1);
         cell.serving.roster().enter(connection, &cell);
-        Self { cell, connection, usage }
+        if let Some(trace) = &trace {
+            cell.serving.traces().enter(&cell, connection, trace.clone());
+        }
+        Self { cell, connection, usage, trace }
     }
 }
 
 impl Session for PluginSession {
     fn call(&mut self, event: Event) -> Call {
-        let hook = hook(&event);
-        if let Some(error) = self.cell.death() {
-            return bereaved(&self.cell, error, self.connection, event);
+        match &self.trace {
+            None => call(&self.cell, self.connection, event, Notes::default()),
+            Some(trace) => traced::call(trace, &self.cell, self.connection, event),
         }
-        if let Some(mut turn) = self.cell.try_turn(hook)
-            && turn.find_room()
-        {
-            return start(&self.cell, turn, self.connection, event);
-        }
-        Call::Pending(Box::pin(wait(self.cell.clone(), self.connection, event)))
     }
 
     fn sees_frames(&self) -> bool {
@@ -64,6 +64,9 @@ impl Session for PluginSession {
 impl Drop for PluginSession {
     fn drop(&mut self) {
         self.cell.serving.roster().leave(self.connection);
+        if self.trace.is_some() {
+            self.cell.serving.traces().leave(&self.cell, self.connection);
+        }
         self.usage.connections.fall(1);
     }
 }
@@ -74,25 +77,42 @@ impl fmt::Debug for PluginSession {
     }
 }
 
+/// A call of a connection.
+pub(crate) fn call(cell: &Arc<Cell>, connection: ConnectionId, event: Event, notes: Notes) -> Call {
+    if let Some(error) = cell.death() {
+        return bereaved(cell, error, connection, event, notes);
+    }
+    if let Some(mut turn) = cell.try_turn(hook(&event))
+        && turn.find_room()
+    {
+        return start(cell, turn, connection, event, notes);
+    }
+    Call::Pending(Box::pin(wait(cell.clone(), connection, event, notes)))
+}
+
 /// A call when it is its turn.
-async fn wait(cell: Arc<Cell>, connection: ConnectionId, event: Event) -> Result<Answer, CallError> {
+async fn wait(cell: Arc<Cell>, connection: ConnectionId, event: Event, notes: Notes) -> Result<Answer, CallError> {
+    let waited = notes.wait(&cell);
     match cell.turn(hook(&event)).await {
-        Ok(turn) => finished(start(&cell, turn, connection, event)).await,
+        Ok(turn) => {
+            notes.has_turn(waited, turn.version().number());
+            finished(start(&cell, turn, connection, event, notes)).await
+        }
         // Whoever holds the others up, a connection that was opened is closed.
-        Err(no_turn) => finished(bereaved(&cell, no_turn.error(), connection, event)).await,
+        Err(no_turn) => finished(bereaved(&cell, no_turn.error(), connection, event, notes)).await,
     }
 }
 
 /// A call after the instance died, or when it cannot be had: `on-close` runs on an instance of its own, so that what kills it there
 /// kills nobody else.
-fn bereaved(dead: &Cell, error: CallError, connection: ConnectionId, event: Event) -> Call {
+fn bereaved(dead: &Cell, error: CallError, connection: ConnectionId, event: Event, notes: Notes) -> Call {
     if !matches!(event, Event::Close(_)) {
         return Call::Done(Err(error));
     }
     let serving = dead.serving.clone();
     let version = serving.current();
     if let Some(slot) = version.scope().rooms.try_passing() {
-        return close(serving, version, slot, connection, event);
+        return close(serving, version, slot, connection, event, notes);
     }
     let limit = serving.guests().sleep(version.scope().wait);
     Call::Pending(Box::pin(async move {
@@ -103,35 +123,46 @@ fn bereaved(dead: &Cell, error: CallError, connection: ConnectionId, event: Even
                 return Err(version.failed(&failure, Hook::Close));
             }
         };
-        finished(close(serving, version, slot, connection, event)).await
+        finished(close(serving, version, slot, connection, event, notes)).await
     }))
 }
 
-fn close(serving: Arc<Serving>, version: Arc<Version>, slot: Slot, connection: ConnectionId, event: Event) -> Call {
+fn close(
+    serving: Arc<Serving>,
+    version: Arc<Version>,
+    slot: Slot,
+    connection: ConnectionId,
+    event: Event,
+    notes: Notes,
+) -> Call {
     let cell = Cell::for_close(serving, version, slot);
     let turn = cell.try_turn(Hook::Close).expect("nobody else knows the new cell");
-    start(&cell, turn, connection, event)
+    start(&cell, turn, connection, event, notes)
 }
 
-fn start(cell: &Arc<Cell>, turn: Turn, connection: ConnectionId, event: Event) -> Call {
-    if turn.may_go_back() || turn.wakes() && matches!(event, Event::Close(_)) {
-        return try_out(cell, turn, connection, event);
+fn start(cell: &Arc<Cell>, turn: Turn, connection: ConnectionId, event: Event, notes: Notes) -> Call {
+    // Where every event has an instance of its own, none of them has slept.
+    if turn.wakes() && !cell.serving.is_fleeting() {
+        notes.wakes();
     }
-    begin(cell, turn, connection, event, None)
+    if turn.may_go_back() || turn.wakes() && matches!(event, Event::Close(_)) {
+        return try_out(cell, turn, connection, event, notes);
+    }
+    begin(cell, turn, connection, event, None, notes)
 }
 
 /// A call of which there may be another. Where a new version dies and nobody has heard of it, the older one goes on. Where an
 /// instance cannot be woken for the last call of a connection, `on-close` runs on one that loads nothing.
-fn try_out(cell: &Arc<Cell>, turn: Turn, connection: ConnectionId, event: Event) -> Call {
+fn try_out(cell: &Arc<Cell>, turn: Turn, connection: ConnectionId, event: Event, notes: Notes) -> Call {
     let entered = Arc::new(AtomicBool::new(false));
     let goes_back = turn.may_go_back();
-    let call = begin(cell, turn, connection, event.clone(), Some(entered.clone()));
+    let call = begin(cell, turn, connection, event.clone(), Some(entered.clone()), notes.clone());
     let cell = cell.clone();
     Call::Pending(Box::pin(async move {
         match finished(call).await {
-            Err(_) if goes_back && cell.death().is_none() => wait(cell, connection, event).await,
+            Err(_) if goes_back && cell.death().is_none() => wait(cell, connection, event, notes).await,
             Err(error) if matches!(event, Event::Close(_)) && !entered.load(Relaxed) => {
-                finished(bereaved(&cell, error, connection, event)).await
+                finished(bereaved(&cell, error, connection, event, notes)).await
             }
             outcome => outcome,
         }
@@ -152,11 +183,13 @@ fn begin(
     connection: ConnectionId,
     event: Event,
     entered: Option<Arc<AtomicBool>>,
+    notes: Notes,
 ) -> Call {
     let work = move |mut instance: Box<BehaviorInstance>| async move {
         if let Some(entered) = entered {
             entered.store(true, Relaxed);
         }
+        notes.is_entered();
         let answer = instance.on_event(connection, &event).await;
         (instance, answer)
     };

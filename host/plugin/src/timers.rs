@@ -3,11 +3,12 @@
 use crate::{
     agenda::{Agenda, Appointment},
     cell::{Cell, NoTurn, Turn},
-    guests::Started,
+    guests::{Lost, Started},
     instance::BehaviorInstance,
     metrics::Hook,
+    traced::{Notes, Recorded},
 };
-use socklet_core::Taken;
+use socklet_core::{CallError, Taken};
 use std::{
     collections::{HashMap, VecDeque},
     mem,
@@ -109,20 +110,37 @@ impl Timers {
             if self.is_quiet() {
                 return;
             }
+            let recorded = Recorded::timer(&cell);
+            let notes = recorded.as_ref().map(Recorded::notes).unwrap_or_default();
+            let waited = notes.wait(&cell);
             match cell.turn(Hook::Timer).await {
                 Ok(turn) => {
                     // Named only now: it is the instance's turn, so nothing can cancel it any more.
-                    let Some((name, taken)) = self.state().due.pop_front() else { continue };
+                    let Some((name, taken)) = self.state().due.pop_front() else {
+                        Recorded::forget(recorded);
+                        continue;
+                    };
+                    notes.has_turn(waited, turn.version().number());
                     let goes_back = turn.may_go_back();
-                    let answered = call(turn, name.clone()).await;
-                    if !answered && goes_back && cell.death().is_none() {
+                    let answered = call(&cell, turn, name.clone(), notes).await;
+                    if let Some(recorded) = recorded {
+                        recorded.end(&cell, answered.as_ref().map(|()| "ok"));
+                    }
+                    if answered.is_err() && goes_back && cell.death().is_none() {
                         // An older version goes on, and has not heard of it.
                         self.state().due.push_front((name, taken));
                     }
                 }
                 // They stay due: what held the instance up has an end.
-                Err(NoTurn::TooLong(_)) => {}
-                Err(NoTurn::Dead(_)) => break,
+                Err(NoTurn::TooLong(error)) => {
+                    if let Some(recorded) = recorded {
+                        recorded.end(&cell, Err(&error));
+                    }
+                }
+                Err(NoTurn::Dead(_)) => {
+                    Recorded::forget(recorded);
+                    break;
+                }
             }
         }
         self.clear();
@@ -155,14 +173,17 @@ impl Drop for Timers {
     }
 }
 
-/// Whether the call has ended as it should.
-async fn call(turn: Turn, name: Arc<str>) -> bool {
+async fn call(cell: &Cell, turn: Turn, name: Arc<str>, notes: Notes) -> Result<(), CallError> {
+    if turn.wakes() {
+        notes.wakes();
+    }
     let work = move |mut instance: Box<BehaviorInstance>| async move {
+        notes.is_entered();
         let answer = instance.on_timer(&name).await;
         (instance, answer)
     };
     match turn.start(work, Cell::after_timer, |()| false) {
-        Started::Done(outcome) => outcome.is_ok(),
-        Started::Moved(moved) => matches!(moved.await, Ok(Ok(()))),
+        Started::Done(outcome) => outcome,
+        Started::Moved(moved) => moved.await.unwrap_or_else(|Lost| Err(cell.lost())),
     }
 }

@@ -11,11 +11,13 @@ use crate::{
     registry::{About, NoPlace, Peer, Registration},
     request::upgrade_request,
     server::{Counted, Inner, Slot},
+    trace::Upgrade,
 };
 use bytes::Bytes;
 use http::{Response, header, request::Parts};
 use socklet_core::{
-    Acceptance, CallError, ConnectionId, EventId, Principal, Refusal, Session, UpgradeRequest, Upgraded, Verdict,
+    Acceptance, BoxFuture, CallError, ConnectionId, EventId, PluginId, Principal, Refusal, Session, Trace,
+    UpgradeRequest, Upgraded, Verdict,
 };
 use std::{sync::Arc, time::Duration};
 use tracing::warn;
@@ -29,6 +31,8 @@ pub(crate) struct Asked<'a> {
     pub(crate) authority: String,
     pub(crate) path: String,
     pub(crate) captures: Vec<(String, String)>,
+    /// Where it is recorded.
+    pub(crate) trace: Option<&'a mut Upgrade>,
 }
 
 /// The right to a connection, as somebody or as nobody in particular.
@@ -45,6 +49,8 @@ pub(crate) struct Admission {
     pub(crate) slot: Option<Arc<Slot>>,
     /// How messages are compressed, where that was agreed on: by the decoder and by whoever writes.
     pub(crate) compression: Option<Deflate>,
+    /// Where the upgrade was recorded.
+    pub(crate) trace: Option<Trace>,
 }
 
 /// Not admitted.
@@ -92,11 +98,14 @@ pub(crate) async fn admit(
 ) -> Result<(Response<Bytes>, Admission), Refused> {
     check_origin(&route, &asked)?;
     let counted = take_place(server, slot, &route, &asked.origin.gate)?;
-    let Asked { parts, handshake, origin, authority, path, captures } = asked;
+    let Asked { parts, handshake, origin, authority, path, captures, mut trace } = asked;
     let id = ConnectionId::next();
-    let request = upgrade_request(parts, id, origin, &route, &authority, path, captures);
+    let mut request = upgrade_request(parts, id, origin, &route, &authority, path, captures);
+    if let Some(trace) = &mut trace {
+        trace.on(&route, &mut request);
+    }
     let request = Arc::new(request);
-    let Grant(principal) = authenticate(&route, &request).await?;
+    let Grant(principal) = authenticate(&route, &request, trace.as_deref_mut()).await?;
     let about = About::new(origin.gate.clone(), origin.client);
     let registered = route.connections.register(id, principal.clone(), slot.cork().clone(), about);
     let registration = registered.map_err(|no_place| match no_place {
@@ -111,11 +120,14 @@ pub(crate) async fn admit(
         return Err(Refused::Host(Refusal::Unavailable { retry_after: RETRY_AFTER }));
     }
     let behavior = route.behavior.as_ref().ok_or(Refused::Host(Refusal::NotFound))?;
-    match behavior.upgrade(request, principal).await.map_err(failed)? {
+    let recorded = request.trace.clone();
+    let upgraded = behavior.upgrade(request, principal);
+    match ask(trace, "on-upgrade", behavior.plugin(), upgraded, outcome_of_upgrade).await.map_err(failed)? {
         Upgraded::Accepted(acceptance, session) => {
             let (response, compression) = accept(&route, &handshake, &acceptance, registration.peer())
                 .map_err(|what| invalid(&route, "on-upgrade", &what))?;
-            let admission = Admission { route, registration, session, counted, slot: None, compression };
+            let admission =
+                Admission { route, registration, session, counted, slot: None, compression, trace: recorded };
             Ok((response, admission))
         }
         Upgraded::Answered(response) => match handshake::answer(&response, ANSWER) {
@@ -157,12 +169,17 @@ fn take_place(server: &Inner, slot: &Slot, route: &Route, gate: &Arc<Gate>) -> R
 }
 
 /// Asks the route's authenticators, one after the other. Fails closed: what cannot be asked has not granted.
-async fn authenticate(route: &Route, request: &Arc<UpgradeRequest>) -> Result<Grant, Refused> {
+async fn authenticate(
+    route: &Route,
+    request: &Arc<UpgradeRequest>,
+    mut trace: Option<&mut Upgrade>,
+) -> Result<Grant, Refused> {
     if route.authenticators.is_empty() {
         return Ok(Grant(None));
     }
     for authenticator in &route.authenticators {
-        match authenticator.authenticate(request.clone()).await.map_err(failed)? {
+        let (asked, plugin) = (authenticator.authenticate(request.clone()), authenticator.plugin());
+        match ask(trace.as_deref_mut(), "authenticate", plugin, asked, outcome_of_verdict).await.map_err(failed)? {
             Verdict::Grant(principal) => return Ok(Grant(Some(Arc::new(principal)))),
             Verdict::Abstain => {}
             Verdict::Deny(response) => {
@@ -174,6 +191,40 @@ async fn authenticate(route: &Route, request: &Arc<UpgradeRequest>) -> Result<Gr
         }
     }
     Err(Refused::Host(Refusal::Unauthenticated))
+}
+
+/// Waits for the answer of a plugin; a part of the upgrade where that is recorded.
+async fn ask<T>(
+    trace: Option<&mut Upgrade>,
+    hook: &'static str,
+    plugin: Option<&PluginId>,
+    answer: BoxFuture<Result<T, CallError>>,
+    outcome: fn(&T) -> &'static str,
+) -> Result<T, CallError> {
+    let Some(upgrade) = trace else { return answer.await };
+    let mut question = upgrade.ask(hook, plugin);
+    let answer = answer.await;
+    match &answer {
+        Ok(answer) => question.set("socklet.outcome", outcome(answer)),
+        Err(error) => upgrade.failed(&mut question, error),
+    }
+    question.end();
+    answer
+}
+
+fn outcome_of_verdict(verdict: &Verdict) -> &'static str {
+    match verdict {
+        Verdict::Grant(_) => "grant",
+        Verdict::Abstain => "abstain",
+        Verdict::Deny(_) => "deny",
+    }
+}
+
+fn outcome_of_upgrade(upgraded: &Upgraded) -> &'static str {
+    match upgraded {
+        Upgraded::Accepted(..) => "accepted",
+        Upgraded::Answered(_) => "answered",
+    }
 }
 
 /// The 101, and what it says of compression. What is wrong with the plugin's answer, if it is wrong.

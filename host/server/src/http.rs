@@ -9,6 +9,7 @@ use crate::{
     routing::decode_path,
     server::{Inner, Slot},
     tls::Secured,
+    trace::Upgrade,
 };
 use bytes::Bytes;
 use futures_util::FutureExt;
@@ -103,6 +104,7 @@ async fn respond<S: Socket>(
     let started = Instant::now();
     let upgrade = hyper::upgrade::on(&mut request);
     let (parts, _) = request.into_parts();
+    let mut trace = Upgrade::begin(&server, &origin, &parts);
     // The access log: what was asked, with what must not be shown masked.
     let span = info_span!(
         "request",
@@ -113,18 +115,28 @@ async fn respond<S: Socket>(
         method = %parts.method,
         path = parts.uri.path(),
         query = parts.uri.query().map(|query| server.config.load().mask.query(query)),
+        trace_id = trace.as_ref().map(|trace| trace.trace().id().to_string()),
     );
-    let answered = AssertUnwindSafe(answer(&server, &origin, &slot, parts)).catch_unwind();
+    let answered = AssertUnwindSafe(answer(&server, &origin, &slot, parts, trace.as_mut())).catch_unwind();
     let answered = answered.instrument(span.clone()).await.unwrap_or_else(|_| {
         let event = EventId::next();
         span.in_scope(|| error!(%event, "panicked while answering a request"));
         Answered::Refused(handshake::refuse(&Refusal::PluginFailed(event)), "host-failed")
     });
+    if let Some(trace) = trace {
+        match &answered {
+            Answered::Accepted(response, _) => trace.end(response.status(), "accepted"),
+            Answered::Refused(response, outcome) => trace.end(response.status(), outcome),
+            Answered::Plain(_) => trace.forget(),
+        }
+    }
     let response = match answered {
         Answered::Accepted(response, admission) => {
             let (mut admission, server) = (admission, server.clone());
             let tasks = server.tasks.clone();
-            span.in_scope(|| info!(connection = %admission.id(), route = %admission.route_name(), "accepted"));
+            span.in_scope(
+                || info!(name: "accepted", connection = %admission.id(), route = %admission.route_name(), "accepted"),
+            );
             server.metrics.handshake("accepted", started.elapsed());
             tasks.spawn(async move {
                 admission.hold(slot);
@@ -138,7 +150,7 @@ async fn respond<S: Socket>(
         }
         Answered::Refused(response, outcome) => {
             server.metrics.handshake(outcome, started.elapsed());
-            span.in_scope(|| info!(status = response.status().as_u16(), outcome, "refused"));
+            span.in_scope(|| info!(name: "refused", status = response.status().as_u16(), outcome, "refused"));
             response.map(full)
         }
         Answered::Plain(response) => {
@@ -170,7 +182,13 @@ enum Answered {
     Plain(Response<Body>),
 }
 
-async fn answer(server: &Arc<Inner>, origin: &Origin, slot: &Slot, parts: Parts) -> Answered {
+async fn answer(
+    server: &Arc<Inner>,
+    origin: &Origin,
+    slot: &Slot,
+    parts: Parts,
+    mut trace: Option<&mut Upgrade>,
+) -> Answered {
     let config = server.config.load_full();
     for (name, value) in &parts.headers {
         debug!(
@@ -207,11 +225,17 @@ async fn answer(server: &Arc<Inner>, origin: &Origin, slot: &Slot, parts: Parts)
     if route.behavior.is_none() {
         return refused(Refusal::NotFound);
     }
-    let asked = admission::Asked { parts: &parts, handshake, origin, authority, path, captures };
+    let asked =
+        admission::Asked { parts: &parts, handshake, origin, authority, path, captures, trace: trace.as_deref_mut() };
     let admitted = admission::admit(server, slot, route.clone(), asked);
     match timeout(config.handshake_timeout, admitted).await {
         Ok(Ok((response, admission))) => Answered::Accepted(response, Box::new(admission)),
-        Ok(Err(Refused::Host(refusal))) => refused(refusal),
+        Ok(Err(Refused::Host(refusal))) => {
+            if let Some(trace) = trace {
+                trace.refused(&refusal);
+            }
+            refused(refusal)
+        }
         Ok(Err(Refused::Plugin(response, outcome))) => Answered::Refused(*response, outcome),
         Err(_) => {
             server.metrics.limit_hit("handshake_timeout", Some((route.tenant().name(), &route.config.name)));

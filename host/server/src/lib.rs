@@ -31,6 +31,7 @@ mod server;
 #[cfg(test)]
 mod tests;
 mod tls;
+mod trace;
 mod workers;
 
 pub use closing::{Leaving, Progress};

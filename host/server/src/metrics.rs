@@ -10,7 +10,7 @@ use prometheus_client::{
     },
     registry::{Registry, Unit},
 };
-use socklet_core::{Cause, CloseCode, Herald, News, Opcode, RouteName, TenantName};
+use socklet_core::{Cause, CloseCode, Herald, News, Opcode, RouteName, TenantName, Tracer};
 use std::{
     ops::Deref,
     sync::{Arc, OnceLock},
@@ -44,6 +44,7 @@ pub struct Series {
     pub(crate) accept_errors: Counter,
     pub(crate) sockets: Gauge,
     herald: OnceLock<Arc<dyn Herald>>,
+    tracer: OnceLock<Arc<dyn Tracer>>,
 }
 
 /// Counters that are looked up once, one for each kind of message.
@@ -128,6 +129,7 @@ impl Metrics {
             accept_errors: Counter::default(),
             sockets: Gauge::default(),
             herald: OnceLock::new(),
+            tracer: OnceLock::new(),
         };
         let m = &metrics;
         registry.register("connections", "Open WebSocket connections", m.connections.clone());
@@ -163,6 +165,11 @@ impl Metrics {
     pub fn announce_by(&self, herald: Arc<dyn Herald>) {
         let _ = self.0.herald.set(herald);
     }
+
+    /// From now on it is recorded what becomes of upgrade requests. Only the first one counts.
+    pub fn trace_by(&self, tracer: Arc<dyn Tracer>) {
+        let _ = self.0.tracer.set(tracer);
+    }
 }
 
 impl Deref for Metrics {
@@ -181,6 +188,11 @@ impl Series {
         if let Some(herald) = self.herald.get() {
             herald.tell(news);
         }
+    }
+
+    /// Who records upgrade requests, if anybody does.
+    pub(crate) fn tracer(&self) -> Option<&Arc<dyn Tracer>> {
+        self.tracer.get()
     }
 
     pub(crate) fn closed(&self, code: CloseCode, cause: Cause) {

@@ -34,6 +34,7 @@ pub(crate) fn upgrade_request(
         client_ip: origin.client.map(|client| client.ip()),
         client_port: origin.client.map_or(0, |client| client.port()),
         attributes,
+        trace: None,
     }
 }
 

@@ -318,10 +318,10 @@ async fn tenants_usage_and_status() {
     assert_eq!((&quotas["cpu"], &quotas["max_topics"]), (&json!(0.5), &Value::Null));
     let (code, out, _) = server.command(&["tenant", "ls"]).await;
     let lines: Vec<Vec<&str>> = out.lines().map(|line| line.split_whitespace().collect()).collect();
-    assert_eq!((code, &lines[0][..4]), (0, &["TENANT", "ROUTES", "CONNECTIONS", "TOPICS"][..]));
+    assert_eq!((code, &lines[0][..4]), (0, &["TENANT", "ROUTES", "PLUGINS", "CONNECTIONS"][..]));
     assert_eq!(
         (&lines[1][..4], &lines[2][..4]),
-        (&["acme", "1", "1", "1"][..], &["other", "1", "0", "0"][..]),
+        (&["acme", "1", "0", "1"][..], &["other", "1", "0", "0"][..]),
         "{out}"
     );
     let (code, out, _) = server.command(&["tenant", "show", "acme"]).await;

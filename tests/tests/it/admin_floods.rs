@@ -86,6 +86,7 @@ async fn a_flood_of_requests_slows_down_nobody_else() {
             server.open("/").await.close(1000, "").await;
             assert_eq!(server.get_ops("/healthz").await.status, 200);
         }
+        eventually("more of it", async || server.metric(throttled).await >= 100.0).await;
         over.store(true, std::sync::atomic::Ordering::Relaxed);
     };
     let floods = futures_util::future::join_all((0..32).map(|_| flood(&server, &over)));

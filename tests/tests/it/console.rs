@@ -75,6 +75,7 @@ async fn an_operator_works_with_it() {
     let closed = tokio::spawn(async move { second.expect_close(1008).await });
     let drained = tokio::spawn(async move {
         first.expect_text("from the console <b>").await;
+        first.expect_text("closed one 1").await;
         first.expect_close(1013).await
     });
     passes("node".into(), "console_page.mjs", &arguments, &[]).await;

@@ -226,7 +226,7 @@ async fn the_node_is_drained_told_of_first_and_taken_back() {
     assert_eq!(server.get_ops("/readyz").await.status, 200);
     // Somebody who does not answer is cut off.
     let stubborn = server.at("/other").wire().await;
-    server.until_metric("socklet_connections", 3.0).await;
+    server.until_metric("socklet_connections", 2.0).await;
     let (drain, _) = tokio::join!(told(&server, &["drain", "--timeout", "1s", "--json"]), client.expect_close(1012));
     assert_eq!(
         (&drain["state"], &drain["forced"], &drain["left"]),

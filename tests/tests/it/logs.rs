@@ -107,3 +107,39 @@ async fn an_event_leads_to_the_line_that_tells_more() {
         .await;
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_left_out_of_the_log_is_counted() {
+    let sample = "format = \"json\"\nsample = { accepted = 0.25, refused = 0 }\nmax_rate = \"5/m\"";
+    let server = Process::start(&config(sample)).await;
+    for _ in 0..8 {
+        server.open("/open").await.close(1000, "").await;
+        assert_eq!(server.at("/nowhere").answer().await.status, 404);
+    }
+    let left_out = |kind: &str| format!("socklet_log_lines_left_out_total{{kind=\"{kind}\"}}");
+    for (kind, lines) in [("accepted", 6.0), ("refused", 8.0), ("closed", 3.0), ("failed", 0.0)] {
+        server.until_metric(&left_out(kind), lines).await;
+    }
+    let (_, log) = server.terminate().await;
+    let lines: Vec<Value> = log.lines().map(|line| serde_json::from_str(line).expect("every line is JSON")).collect();
+    let written = |message: &str| lines.iter().filter(|line| line["message"] == message).count();
+    assert_eq!([written("accepted"), written("refused"), written("closed")], [2, 0, 5]);
+    let told = lines.iter().filter(|line| line["message"] == "log lines were left out");
+    let told: Vec<_> = told.map(|line| (line["kind"].as_str().unwrap(), line["lines"].as_u64().unwrap())).collect();
+    assert_eq!(told, [("accepted", 6), ("refused", 8), ("closed", 3)]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_flood_of_deaths_is_told_by_its_number() {
+    let server = Process::start(
+        "[[route]]\npath = '/'\nbehavior = 'm'\nmax_deaths = 'none'\n[plugin.m]\nsource = 'guest:trap_upgrade'\n[log]\nmax_rate = '2/m'\n",
+    )
+    .await;
+    for _ in 0..6 {
+        assert_eq!(server.at("/").answer().await.status, 500);
+    }
+    let (_, log) = server.terminate().await;
+    assert_eq!(log.matches("plugin instance died").count(), 2, "{log}");
+    let told = log.lines().find(|line| line.contains("log lines were left out") && line.contains("failed"));
+    assert!(told.is_some_and(|line| line.contains("WARN") && line.contains('4')), "{log}");
+}

@@ -41,4 +41,5 @@ mod smoke;
 mod tenant_files;
 mod thousands;
 mod tls;
+mod traces;
 mod usage;

@@ -285,9 +285,9 @@ async fn a_listener_is_stopped_and_started_by_its_name() {
     assert_eq!(client.ask("a").await, "a");
     let (_, out, _) = server.command(&["listener", "ls"]).await;
     let lines: Vec<Vec<&str>> = out.lines().map(|line| line.split_whitespace().collect()).collect();
-    assert_eq!(lines[0], ["LISTENER", "STATE", "ADDRESS", "CONNECTIONS"]);
-    assert_eq!(lines[1], ["main", "serving", &server.address().to_string(), "1"]);
-    assert_eq!((&lines[2][..2], lines[2][3]), (&["old", "serving"][..], "1"));
+    assert_eq!(lines[0], ["LISTENER", "STATE", "ADDRESS", "TLS", "CONNECTIONS"]);
+    assert_eq!(lines[1], ["main", "serving", &server.address().to_string(), "no", "1"]);
+    assert_eq!((&lines[2][..2], lines[2][4]), (&["old", "serving"][..], "1"));
 
     let (code, out, _) = server.command(&["listener", "stop", "old"]).await;
     assert!(

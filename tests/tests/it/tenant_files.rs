@@ -104,23 +104,26 @@ async fn tenants_are_listed_and_shown_whatever_file_they_are_in() {
     assert_eq!(client.ask("a").await, "acme 1");
     let (_, out, _) = server.command(&["tenant", "ls"]).await;
     let rows: Vec<Vec<&str>> = out.lines().map(|line| line.split_whitespace().collect()).collect();
-    assert_eq!(rows[0], ["TENANT", "ROUTES", "PLUGINS", "CONNECTIONS", "FILE"]);
+    assert_eq!(rows[0], ["TENANT", "ROUTES", "PLUGINS", "CONNECTIONS", "INSTANCES", "MEMORY", "SAVED", "FILE"]);
     assert_eq!(rows[1][..4], ["acme", "1", "1", "1"]);
-    assert!(rows[1][4].ends_with("tenants.d/acme.toml"), "{out}");
-    assert_eq!(rows[2], ["default", "1", "0", "0", "-"]);
+    assert!(rows[1][7].ends_with("tenants.d/acme.toml"), "{out}");
+    assert_eq!(rows[2], ["default", "1", "0", "0", "0", "0B", "0B", "-"]);
     let (_, out, _) = server.command(&["tenant", "show", "acme", "--json"]).await;
     let shown: Value = serde_json::from_str(&out).unwrap();
-    let quota = shown["quotas"].as_array().unwrap().iter().find(|quota| quota["quota"] == "max_connections").unwrap();
-    assert_eq!((&quota["max"], &quota["used"]), (&"5".into(), &1.into()));
-    assert_eq!((&shown["routes"][0]["behavior"], &shown["routes"][0]["connections"]), (&"acme/echo".into(), &1.into()));
-    assert_eq!(shown["plugins"][0]["versions"][0]["version"], 1);
+    assert_eq!((&shown["quotas"]["max_connections"], &shown["used"]["connections"]), (&5.into(), &1.into()));
+    let (_, out, _) = server.command(&["route", "ls", "--tenant", "acme", "--json"]).await;
+    let routes: Value = serde_json::from_str(&out).unwrap();
+    assert_eq!(routes["routes"][0]["behavior"], "acme/echo");
+    let (_, out, _) = server.command(&["plugin", "ls", "--tenant", "acme", "--json"]).await;
+    let plugins: Value = serde_json::from_str(&out).unwrap();
+    assert_eq!((&plugins["plugins"][0]["name"], &plugins["plugins"][0]["versions"][0]["version"]), (&"acme/echo".into(), &1.into()));
     let (code, _, err) = server.command(&["tenant", "show", "moon"]).await;
     assert_eq!((code, err.as_str()), (1, "socklet: there is no tenant moon\n"));
     let (_, out, _) = server.command(&["plugin", "ls"]).await;
     assert!(out.contains("acme/echo  behavior"), "{out}");
     // A tenant of the main file is a tenant, and is reloaded with that.
     let (code, _, err) = server.command(&["tenant", "reload", "default"]).await;
-    assert!(code == 64 && err.contains("the tenant default is written in this file"), "{err}");
+    assert!(code == 1 && err.contains("the tenant default is written in the main file"), "{err}");
     // Versions of tenants' plugins are counted where their usage is.
     assert!(!server.metrics().await.text().contains("acme"));
     let tenants = server.get_ops("/metrics/tenants").await.body;
@@ -314,7 +317,7 @@ async fn a_tenant_is_sent_and_removed() {
     // What is written is there after a restart, and as it is read again.
     assert_eq!(server.command(&["reload"]).await.1, "reloaded, nothing was changed\n");
     let (code, _, err) = server.command(&["tenant", "rm", "moon"]).await;
-    assert!(code == 64 && err.contains("there is no tenant moon"), "{err}");
+    assert!(code == 1 && err.contains("there is no tenant moon"), "{err}");
     let answer = server.ask_admin("PUT /v1/tenants/acme", "content-type: text/plain\r\n", b"").await;
     assert_eq!(answer.status, 415);
     // A folder that cannot be written to.

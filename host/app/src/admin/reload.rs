@@ -6,7 +6,7 @@ use super::{
     plugins::Version,
 };
 use crate::{
-    config::{MAX_FILE, Written},
+    config::{MAX_FILE, Written, path_of},
     live::{Change, Entry, Report},
 };
 use schemars::JsonSchema;
@@ -92,6 +92,18 @@ async fn become_of(call: &mut Call, written: Written, dry_run: bool) -> Result<R
             "there is no folder for it: write tenants_dir into the configuration, and restart".to_owned(),
         ));
     }
+    let live = control.live();
+    let file = live.config.tenants_dir().map(|folder| path_of(folder, &tenant));
+    let written_here = live.tenants.get(&tenant).is_some_and(|one| one.file.is_none());
+    if written_here {
+        let message = format!("the tenant {tenant} is written in the main file: it is reloaded with all of it");
+        return Err(Problem::Conflict(message));
+    }
+    let known = live.tenants.contains_key(&tenant) || file.is_some_and(|file| file.exists());
+    if !known && !matches!(written, Written::Text(_)) {
+        return Err(Problem::NoSuch("tenant", tenant.to_string()));
+    }
+    drop(live);
     // It is not given up in the middle, whoever goes away: what is written runs.
     let work = tokio::spawn(async move { control.reload_tenant(&tenant, written, dry_run).await });
     let report = work.await.map_err(|_| Problem::Internal)??;

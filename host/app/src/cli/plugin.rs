@@ -122,8 +122,7 @@ pub(super) async fn plugin(command: Command) -> Result<(), Failure> {
         Command::Swap { name, file, owner, target, json } => {
             let client = target.client()?;
             let component = Content::component(read(&file)?);
-            let owner = owner.of(&name)?;
-            let path = owner.path(&name);
+            let path = owner.path(&name)?;
             // Asked first: whether there is such a plugin, and who we are, is told without sending megabytes.
             client.get(&path).await?;
             let answer = match owner.tenant {
@@ -133,13 +132,12 @@ pub(super) async fn plugin(command: Command) -> Result<(), Failure> {
             tell(json, answer.done()?)
         }
         Command::Rollback { name, owner, target, json } => {
-            let path = format!("{}/rollback", owner.of(&name)?.path(&name));
+            let path = format!("{}/rollback", owner.path(&name)?);
             tell(json, target.client()?.post(&path, Content::none()).await?.done()?)
         }
         Command::Reset { name, owner, target, json } => {
-            let owner = owner.of(&name)?;
             let upload = if owner.tenant.is_some() { "" } else { "/upload" };
-            let path = format!("{}{upload}", owner.path(&name));
+            let path = format!("{}{upload}", owner.path(&name)?);
             tell(json, target.client()?.delete(&path).await?.done()?)
         }
     }
@@ -157,18 +155,13 @@ fn tell(as_json: bool, change: Json) -> Result<(), Failure> {
 // === impl Owner ===
 
 impl Owner {
-    /// Of what `acme/chat` says, and of `--tenant acme`.
-    fn of(self, plugin: &PluginId) -> Result<Self, Failure> {
+    /// Where the admin API has a plugin. With `--tenant acme`, `acme/chat` is that tenant's `chat`.
+    fn path(&self, plugin: &PluginId) -> Result<String, Failure> {
         match (&self.tenant, &plugin.tenant) {
-            (Some(said), Some(of)) if said != of => {
-                Err(anyhow!("{plugin} is not a plugin of the tenant {said}").into())
-            }
-            (said, of) => Ok(Self { tenant: said.clone().or_else(|| of.clone()) }),
+            (Some(said), Some(of)) if said != of => Err(anyhow!("{plugin} is not a plugin of the tenant {said}").into()),
+            (Some(tenant), _) => Ok(Client::path(&["v1", "tenants", tenant.as_str(), "plugins", plugin.name.as_str()], &[])),
+            (None, _) => Ok(Client::path(&["v1", "plugins", &plugin.to_string()], &[])),
         }
-    }
-
-    fn path(&self, plugin: &PluginId) -> String {
-        format!("{}/plugins/{}", self.prefix(), plugin.name)
     }
 
     fn prefix(&self) -> String {

@@ -59,6 +59,7 @@ impl Config {
             admin,
             usage,
             log,
+            trace,
             origin: _,
         } = self;
         let ServerConfig {
@@ -88,6 +89,9 @@ impl Config {
             ("usage.folder", folder(usage) == folder(&new.usage)),
             ("usage.interval", interval(usage) == interval(&new.usage)),
             ("log.format", log.format == new.log.format),
+            ("log.sample", log.sample == new.log.sample),
+            ("log.max_rate", log.max_rate == new.log.max_rate),
+            ("[trace]", *trace == new.trace),
         ]);
         let Drain { delay, timeout, batch, interval, jitter, close } = drain;
         let live = differing([
@@ -313,6 +317,7 @@ mod tests {
             ("[log]\nformat = \"json\"", "log.format"),
             ("[usage]\nfolder = \"u\"", "usage.folder"),
             ("[engine]\nmax_instances = 7", "engine.max_instances"),
+            ("[trace]\nendpoint = \"http://127.0.0.1:9\"", "[trace]"),
         ] {
             assert_eq!(changes(more).0[0], key);
             assert_eq!(changes(more).1, NONE, "{more}");

@@ -8,7 +8,7 @@ use super::{
     origin::Origin,
     plugins,
     reader::{Reader, Table},
-    routes, sections, tenants, tls,
+    routes, sections, tenants, tls, trace,
 };
 use crate::usage::UsagePlan;
 use socklet_core::{CloseFrame, ListenerName};
@@ -78,6 +78,7 @@ impl Config {
         let ops_table = top.one("ops");
         let ops = sections::Ops::read(&ops_table, None);
         let usage = usage(&top.one("usage"), folder);
+        let trace = trace::trace(&top.one("trace"), folder);
         let admin_table = top.one("admin");
         let admin = admin::admin(&admin_table, folder);
         let engine = plugins::engine(&top.one("engine"), folder);
@@ -152,6 +153,7 @@ impl Config {
             admin,
             usage,
             log,
+            trace,
             origin: origin.clone(),
         })
     }

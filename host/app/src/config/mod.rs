@@ -23,6 +23,7 @@ mod tenants;
 #[cfg(test)]
 mod tests;
 mod tls;
+mod trace;
 pub(crate) mod units;
 mod value;
 mod words;
@@ -38,6 +39,9 @@ pub(crate) use plugins::{EnginePlan, PluginPlan};
 pub(crate) use routes::{RoutePlan, name_of};
 pub(crate) use sections::Log;
 pub(crate) use tenants::TenantPlans;
+pub(crate) use trace::TracePlan;
+#[cfg(test)]
+pub(crate) use words::Sample;
 pub(crate) use words::{Filter, Format, Load};
 
 use crate::{uploads::Uploads, usage::UsagePlan};
@@ -81,6 +85,7 @@ pub struct Config {
     pub(crate) admin: Option<AdminPlan>,
     pub(crate) usage: Option<UsagePlan>,
     pub(crate) log: Log,
+    pub(crate) trace: Option<TracePlan>,
     origin: Origin,
 }
 

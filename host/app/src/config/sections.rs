@@ -3,7 +3,9 @@
 use super::{
     schema::{Section, Shape, section},
     value::{Count, Limit, Pairs, Settings, Size},
-    words::{ClientCertificates, Cores, Digest, Filter, Format, Instance, Load, OriginList, Source},
+    words::{
+        ClientCertificates, Collector, Cores, Digest, Filter, Format, Instance, Load, OriginList, Ratio, Sample, Source,
+    },
 };
 use socklet_core::{ListenerName, PluginName, Rate, RouteName, TenantName};
 use socklet_plugin::OnSwap;
@@ -102,6 +104,7 @@ pub(crate) const SECTIONS: &[Section] = &[
     },
     Section { name: "usage", shape: Shape::Once, doc: Usage::DOC, keys: &[Usage::KEYS], later: &[] },
     Section { name: "log", shape: Shape::Once, doc: Log::DOC, keys: &[Log::KEYS], later: &[] },
+    Section { name: "trace", shape: Shape::Once, doc: Trace::DOC, keys: &[Trace::KEYS], later: &[] },
     Section { name: "engine", shape: Shape::Once, doc: Engine::DOC, keys: &[Engine::KEYS], later: &[] },
 ];
 
@@ -423,6 +426,12 @@ section! {
         level: Filter = "info";
         /// Lines for people, or one JSON object a line.
         format: Format = "text";
+        /// The shares of lines about connections that are written, from 0 to 1: the kinds are `accepted`, `refused` and `closed`. The log
+        /// says how many were left out.
+        sample: Sample = {};
+        /// How fast lines of one kind may be written: of those of `sample`, and of those about calls that plugins failed in. The log says
+        /// how many were left out.
+        max_rate: Limit<Rate> = "none";
         /// Header fields whose values are never logged.
         mask_headers: Vec<String> = [
             "authorization", "cookie", "proxy-authorization", "sec-websocket-key", "sec-websocket-protocol", "x-api-key"
@@ -431,6 +440,36 @@ section! {
         mask_query: Vec<String> = [
             "access_token", "api_key", "apikey", "auth", "jwt", "key", "password", "secret", "sig", "token"
         ];
+    }
+}
+
+section! {
+    /// Traces of upgrade requests and their connections, for a collector of OpenTelemetry. Left out, nothing is recorded.
+    Trace {
+        /// The collector: OTLP over HTTP. What follows the host is a prefix; `/v1/traces` is put behind it.
+        endpoint: Option<Collector> => "http://127.0.0.1:4318";
+        /// The share of upgrade requests that is recorded, from 0 to 1.
+        sample: Ratio = 0.01;
+        /// The share of what happens to a connection later that is recorded, where its upgrade was. What fails is recorded in any case.
+        sample_events: Ratio = 0.01;
+        /// Whether an upgrade is a part of the trace that its `traceparent` names, and recorded if that is, for clients that are
+        /// trusted. `false`: it begins a trace of its own that links to the client's, and `sample` alone decides.
+        trust_parent: bool = false;
+        /// How often a `traceparent` may have an upgrade recorded that `sample` leaves out.
+        parent_rate: Rate = "10/s";
+        /// How fast spans may be recorded. What is more is counted and left out.
+        max_spans: Rate = "1000/s";
+        /// The most spans that wait to be sent. What is more is counted and dropped.
+        queue: Count = 4_096;
+        /// How long spans wait for others, to be sent together: 10ms to 1m.
+        interval: Duration = "5s";
+        /// How long the collector may take to answer: 10ms to 1m.
+        timeout: Duration = "10s";
+        /// A file with header fields for the collector, such as `authorization: Bearer …`, one a line. Only its owner may be able to
+        /// read it.
+        headers_file: Option<PathBuf> => "/etc/socklet/otlp-headers";
+        /// What is said of this server beside `service.name`, `service.version` and `service.instance.id`, or in their place.
+        attributes: Pairs = {};
     }
 }
 

@@ -173,7 +173,7 @@ compile_memory = "1MiB"
 "#,
         &[
             "socklet.toml:1: send_timout: unknown key, did you mean send_timeout? (there are send_timeout, workers, tenants_dir, listener, route, \
-             plugin, heartbeat, limits, quotas, tenant, drain, ops, admin, usage, log, engine)",
+             plugin, heartbeat, limits, quotas, tenant, drain, ops, admin, usage, log, trace, engine)",
             "socklet.toml:4: listener.bind = \"localhost\": not an address; expected an address such as \"127.0.0.1:8080\", \
              \"[::1]:8080\", \":8080\" or \"unix:/run/socklet.sock\"",
             "socklet.toml:5: listener.proxy_protocol: this version does not serve it yet: the PROXY protocol; leave it out",

@@ -1,6 +1,7 @@
 //! Kinds of values that have a meaning in Socklet: names, addresses, rates, plugin sources, log filters.
 
 use super::value::{Form, Kind, Value, Wrong, choice_kind, text_kinds};
+use http::Uri;
 use socklet_core::{ListenerName, PluginName, Rate, RouteName, TenantName};
 use socklet_plugin::OnSwap;
 use socklet_server::{Bind, Level, SlowConsumer, TlsVersion, WindowBits};
@@ -41,6 +42,22 @@ pub(crate) enum Load {
 /// A number of CPU cores: the time that they compute in a second.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Cores(pub(crate) Duration);
+
+/// A share of all: 0 for none to 1 for every one.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Ratio(pub(crate) f64);
+
+/// The shares of lines about connections that are logged.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Sample {
+    pub(crate) accepted: f64,
+    pub(crate) refused: f64,
+    pub(crate) closed: f64,
+}
+
+/// Where a collector takes traces: an absolute URL.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Collector(pub(crate) Uri);
 
 /// Whether clients show a certificate, as it was written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -98,6 +115,7 @@ text_kinds! {
         Some(hex) if hex.len() == 64 && hex.bytes().all(|b| b.is_ascii_hexdigit()) => Ok(Self(s.to_ascii_lowercase())),
         _ => Err("not a digest".to_owned()),
     };
+    Collector: "URL", "the URL of a collector, such as \"http://127.0.0.1:4318\"", collector;
     Filter: "log filter", "error, warn, info, debug or trace, or a list such as \"info,socklet_plugin=debug\"", filter;
 }
 
@@ -143,6 +161,38 @@ impl Value for Cores {
     }
 }
 
+impl Value for Ratio {
+    fn kind() -> Kind {
+        Kind::new("share", "a number from 0 to 1, such as 0.01", Form::Number)
+    }
+
+    fn decode(toml: &Toml) -> Result<Self, Wrong> {
+        let ratio = toml.as_float().or_else(|| toml.as_integer().map(|whole| whole as f64));
+        ratio.filter(|ratio| (0.0..=1.0).contains(ratio)).map(Self).ok_or(Wrong::Kind)
+    }
+}
+
+impl Value for Sample {
+    fn kind() -> Kind {
+        Kind::new("table", "a table of shares such as { accepted = 0.01, closed = 0.01 }", Form::Table)
+    }
+
+    fn decode(toml: &Toml) -> Result<Self, Wrong> {
+        let mut sample = Self { accepted: 1.0, refused: 1.0, closed: 1.0 };
+        for (kind, share) in toml.as_inline_table().ok_or(Wrong::Kind)?.iter() {
+            let place = match kind {
+                "accepted" => &mut sample.accepted,
+                "refused" => &mut sample.refused,
+                "closed" => &mut sample.closed,
+                _ => return Err(Wrong::Nearly(format!("there is no kind {kind}, but accepted, refused and closed"))),
+            };
+            let wrong = |_| Wrong::Nearly(format!("the share of {kind} is not a number from 0 to 1"));
+            *place = Ratio::decode(share).map_err(wrong)?.0;
+        }
+        Ok(sample)
+    }
+}
+
 impl Value for Instance {
     fn kind() -> Kind {
         let hint = "\"connection\", \"shared\", \"event\" or { key = \"{capture}\" }";
@@ -175,6 +225,21 @@ impl Value for OriginList {
             list => Ok(Self::List(list.to_vec())),
         }
     }
+}
+
+fn collector(text: &str) -> Result<Collector, String> {
+    if !text.starts_with("http://") && !text.starts_with("https://") {
+        return Err("it does not begin with http:// or https://".to_owned());
+    }
+    let uri: Uri = text.parse().map_err(|_| "not a URL".to_owned())?;
+    if uri.authority().is_some_and(|authority| authority.as_str().contains('@')) {
+        return Err("no user and password may be in it: write them into headers_file".to_owned());
+    }
+    if uri.query().is_some() {
+        return Err("no query may be in it".to_owned());
+    }
+    let whole = format!("{}/v1/traces", text.trim_end_matches('/'));
+    whole.parse().map(Collector).map_err(|_| "not a URL".to_owned())
 }
 
 /// Checks that every part is a level or names one: a bare word would silently mean a module at its most talkative.
@@ -224,6 +289,26 @@ mod tests {
         }
         for bad in ["0", "-1", "0.0001", "1024.1", "nan", "inf", "\"1\"", "\"50%\""] {
             assert_eq!(decode::<Cores>(bad), Err(Wrong::Kind), "{bad}");
+        }
+    }
+
+    #[test]
+    fn shares() {
+        for (text, share) in [("0", 0.0), ("1", 1.0), ("0.01", 0.01), ("1.0", 1.0)] {
+            assert_eq!(decode(text), Ok(Ratio(share)), "{text}");
+        }
+        for bad in ["-0.1", "1.01", "2", "nan", "\"1%\""] {
+            assert_eq!(decode::<Ratio>(bad), Err(Wrong::Kind), "{bad}");
+        }
+    }
+
+    #[test]
+    fn shares_of_lines() {
+        let sample = decode::<Sample>("{ accepted = 0.5, closed = 0 }").unwrap();
+        assert_eq!(sample, Sample { accepted: 0.5, refused: 1.0, closed: 0.0 });
+        assert_eq!(decode::<Sample>("0.5"), Err(Wrong::Kind));
+        for bad in ["{ opened = 0.5 }", "{ closed = 2 }"] {
+            assert!(matches!(decode::<Sample>(bad), Err(Wrong::Nearly(_))), "{bad}");
         }
     }
 

@@ -46,5 +46,6 @@ pub(crate) fn request() -> UpgradeRequest {
         client_ip: Some([127, 0, 0, 1].into()),
         client_port: 4711,
         attributes: vec![],
+        trace: None,
     }
 }

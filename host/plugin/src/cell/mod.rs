@@ -184,6 +184,11 @@ impl Cell {
 
     // --- versions ---
 
+    /// The version of what is here; of what was here before while it is called.
+    pub(crate) fn version(&self) -> u32 {
+        self.seat().version
+    }
+
     pub(crate) fn sees_frames(&self) -> bool {
         self.seat().manners.sees_frames()
     }

@@ -117,6 +117,7 @@ pub(crate) fn request(query: &str) -> UpgradeRequest {
         client_ip: Some([127, 0, 0, 1].into()),
         client_port: 4711,
         attributes: vec![],
+        trace: None,
     }
 }
 

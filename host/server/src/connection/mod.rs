@@ -35,7 +35,7 @@ const LAST_WORDS: Duration = Duration::from_millis(500);
 /// The future lives as long as the connection and is one of many: it holds little, and what only the end needs is allocated
 /// there.
 pub(crate) async fn run(server: Arc<Inner>, socket: (Reader, Writer), buffered: Bytes, admission: Box<Admission>) {
-    let Admission { route, registration, session, counted, slot, compression } = *admission;
+    let Admission { route, registration, session, counted, slot, compression, trace } = *admission;
     server.metrics.opened.inc();
     let (reader, writer) = socket;
     let peer = registration.peer().clone();
@@ -74,6 +74,7 @@ pub(crate) async fn run(server: Arc<Inner>, socket: (Reader, Writer), buffered: 
         let connection = registration.peer().id();
         server.metrics.tell(News::Closed { connection, tenant: &tenant, route: &name, ending });
         info!(
+            name: "closed",
             id = %registration.peer().id(),
             %tenant,
             route = %name,
@@ -83,6 +84,7 @@ pub(crate) async fn run(server: Arc<Inner>, socket: (Reader, Writer), buffered: 
             duration = ?ending.duration,
             received = ending.messages_received,
             sent = ending.messages_sent,
+            trace_id = trace.map(|trace| trace.id().to_string()),
             "closed"
         );
         tell(&server, left).await;

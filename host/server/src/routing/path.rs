@@ -133,6 +133,13 @@ impl PartialEq for PathPattern {
 
 impl Eq for PathPattern {}
 
+impl PathPattern {
+    /// The pattern as it was written; none where it is every path.
+    pub(crate) fn template(&self) -> Option<&str> {
+        Some(self.source.as_str()).filter(|_| !matches!(self.shape, Shape::Everything))
+    }
+}
+
 impl fmt::Display for PathPattern {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.shape {
