@@ -21,7 +21,7 @@ use crate::{
     version::Version,
 };
 use socklet_core::{
-    Acceptance, CallError, ConnectionId, Connections, InstanceStatus, Principal, Response, RouteName, Tenant,
+    Acceptance, CallError, ConnectionId, Connections, InstanceStatus, PluginId, Principal, Response, RouteName, Tenant,
     UpgradeRequest, Upgraded,
 };
 use std::{
@@ -291,8 +291,8 @@ impl Serving {
         &self.route
     }
 
-    pub(crate) fn name(&self) -> &PluginName {
-        &self.plugin
+    pub(crate) fn plugin(&self) -> PluginId {
+        self.current().scope().plugin.clone()
     }
 }
 

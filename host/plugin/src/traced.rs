@@ -124,7 +124,7 @@ impl Recorded {
         for (name, value) in [
             ("socklet.tenant", serving.tenant() as &dyn Display),
             ("socklet.route", serving.route()),
-            ("socklet.plugin", serving.name()),
+            ("socklet.plugin", &serving.plugin()),
         ] {
             span.set(name, value.to_string());
         }

@@ -116,7 +116,10 @@ async fn tenants_are_listed_and_shown_whatever_file_they_are_in() {
     assert_eq!(routes["routes"][0]["behavior"], "acme/echo");
     let (_, out, _) = server.command(&["plugin", "ls", "--tenant", "acme", "--json"]).await;
     let plugins: Value = serde_json::from_str(&out).unwrap();
-    assert_eq!((&plugins["plugins"][0]["name"], &plugins["plugins"][0]["versions"][0]["version"]), (&"acme/echo".into(), &1.into()));
+    assert_eq!(
+        (&plugins["plugins"][0]["name"], &plugins["plugins"][0]["versions"][0]["version"]),
+        (&"acme/echo".into(), &1.into())
+    );
     let (code, _, err) = server.command(&["tenant", "show", "moon"]).await;
     assert_eq!((code, err.as_str()), (1, "socklet: there is no tenant moon\n"));
     let (_, out, _) = server.command(&["plugin", "ls"]).await;

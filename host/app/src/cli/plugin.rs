@@ -158,8 +158,12 @@ impl Owner {
     /// Where the admin API has a plugin. With `--tenant acme`, `acme/chat` is that tenant's `chat`.
     fn path(&self, plugin: &PluginId) -> Result<String, Failure> {
         match (&self.tenant, &plugin.tenant) {
-            (Some(said), Some(of)) if said != of => Err(anyhow!("{plugin} is not a plugin of the tenant {said}").into()),
-            (Some(tenant), _) => Ok(Client::path(&["v1", "tenants", tenant.as_str(), "plugins", plugin.name.as_str()], &[])),
+            (Some(said), Some(of)) if said != of => {
+                Err(anyhow!("{plugin} is not a plugin of the tenant {said}").into())
+            }
+            (Some(tenant), _) => {
+                Ok(Client::path(&["v1", "tenants", tenant.as_str(), "plugins", plugin.name.as_str()], &[]))
+            }
             (None, _) => Ok(Client::path(&["v1", "plugins", &plugin.to_string()], &[])),
         }
     }
