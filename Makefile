@@ -99,7 +99,7 @@ setup-rust:
 	@tests/setup/rust.sh
 
 setup-system:
-	@tests/setup/system.sh cc chromium curl fonts node npm openssl venv
+	@tests/setup/system.sh cc chromium curl fonts haproxy nginx node npm openssl venv
 
 setup-fuzz: $(TOOLS)/fuzz.stamp
 setup-python: $(TOOLS)/python.stamp

@@ -166,6 +166,16 @@ impl Running {
         self.server.connections()
     }
 
+    /// The server, for whoever looks whether it lives.
+    pub(crate) fn server(&self) -> Server {
+        self.server.clone()
+    }
+
+    /// The longest that a drain takes.
+    pub(crate) fn drain_timeout(&self) -> Duration {
+        self.drain.timeout
+    }
+
     /// Readiness false, no new connections, all closed with 1012 in batches, what is left at the deadline cut off.
     pub async fn drain(self) -> DrainReport {
         self.health.draining();

@@ -8,6 +8,8 @@ use std::{fmt, time::Duration};
 pub struct Quotas {
     /// The most WebSocket connections, those in a handshake included.
     pub connections: Option<usize>,
+    /// How fast connections may be opened.
+    pub connection_rate: Option<Rate>,
     /// How fast messages may arrive, at all connections together.
     pub messages: Option<Rate>,
     /// How many bytes of messages may arrive in a second, at all connections together.
@@ -35,6 +37,7 @@ pub struct Tenant {
     quotas: Quotas,
     connections: Tally,
     topics: Tally,
+    openings: Option<Throttle>,
     messages: Option<Throttle>,
     bytes: Option<Throttle>,
     memory: Tally,
@@ -56,6 +59,7 @@ impl Tenant {
             name,
             connections: Tally::new(quotas.connections),
             topics: Tally::new(quotas.topics),
+            openings: quotas.connection_rate.map(Throttle::new),
             messages: quotas.messages.map(Throttle::new),
             bytes: quotas.bytes_per_second.map(Throttle::per_second),
             memory: Tally::new(quotas.memory),
@@ -80,6 +84,11 @@ impl Tenant {
     /// Its connections.
     pub fn connections(&self) -> &Tally {
         &self.connections
+    }
+
+    /// How fast connections may be opened; none where that is not limited.
+    pub fn openings(&self) -> Option<&Throttle> {
+        self.openings.as_ref()
     }
 
     /// Its topics that have a subscriber.

@@ -17,6 +17,7 @@ use socklet_core::{
     Acceptance, CallError, ConnectionId, EventId, Principal, Refusal, Session, UpgradeRequest, Upgraded, Verdict,
 };
 use std::{sync::Arc, time::Duration};
+use tokio::time::Instant;
 use tracing::warn;
 
 /// What is asked for.
@@ -125,7 +126,7 @@ fn check_origin(route: &Route, asked: &Asked<'_>) -> Result<(), Refused> {
         },
         (Some(_), Some(_)) => return refused,
     };
-    if route.config.origins.allows(origin, &asked.authority, asked.origin.tls.is_some()) { Ok(()) } else { refused }
+    if route.config.origins.allows(origin, &asked.authority, asked.origin.is_secure()) { Ok(()) } else { refused }
 }
 
 fn take_place(server: &Inner, slot: &Slot, route: &Route) -> Result<Counted, Refused> {
@@ -141,6 +142,10 @@ fn take_place(server: &Inner, slot: &Slot, route: &Route) -> Result<Counted, Ref
     }
     if !slot.client.may_connect() {
         return Err(limit("connection_rate", Refusal::TooManyRequests { retry_after: RETRY_AFTER }));
+    }
+    let openings = route.tenant().openings();
+    if openings.is_some_and(|rate| rate.take(1, Instant::now().into_std(), Duration::ZERO).is_none()) {
+        return Err(limit("tenant_connection_rate", Refusal::TooManyRequests { retry_after: RETRY_AFTER }));
     }
     server.count(route.tenant()).map_err(|full| limit(full, Refusal::Unavailable { retry_after: RETRY_AFTER }))
 }

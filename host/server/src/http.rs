@@ -4,6 +4,7 @@ use crate::{
     Route,
     admission::{self, Admission, Refused},
     connection::{self, Reader, Socket, Writer},
+    edge::forwarded,
     handshake::{self, Kind},
     listener::Origin,
     routing::decode_path,
@@ -101,18 +102,26 @@ async fn respond<S: Socket>(
     let started = Instant::now();
     let upgrade = hyper::upgrade::on(&mut request);
     let (parts, _) = request.into_parts();
+    let (origin, slot, known) = forwarded::client(&server, origin, slot, &parts.headers);
     // The access log: what was asked, with what must not be shown masked.
     let span = info_span!(
         "request",
         listener = %origin.listener,
         client = origin.client.map(|client| client.to_string()),
+        proxy = origin.via.proxy(),
         tls = origin.tls.as_ref().map(|tls| tls.version),
         certificate = origin.tls.as_ref().and_then(Secured::subject),
         method = %parts.method,
         path = parts.uri.path(),
         query = parts.uri.query().map(|query| server.config.mask.query(query)),
     );
-    let answered = AssertUnwindSafe(answer(&server, &origin, &slot, parts)).catch_unwind();
+    let answered = async {
+        match known {
+            Ok(()) => answer(&server, &origin, &slot, parts).await,
+            Err(refusal) => refused(&refusal),
+        }
+    };
+    let answered = AssertUnwindSafe(answered).catch_unwind();
     let answered = answered.instrument(span.clone()).await.unwrap_or_else(|_| {
         let event = EventId::next();
         span.in_scope(|| error!(%event, "panicked while answering a request"));
@@ -176,13 +185,12 @@ async fn answer(server: &Arc<Inner>, origin: &Origin, slot: &Slot, parts: Parts)
             "header"
         );
     }
-    let refused = |refusal: Refusal| Answered::Refused(handshake::refuse(&refusal), refusal.as_str());
     let kind = match handshake::classify(&parts) {
         Ok(kind) => kind,
-        Err(refusal) => return refused(refusal),
+        Err(refusal) => return refused(&refusal),
     };
     let Ok(path) = decode_path(parts.uri.path()) else {
-        return refused(Refusal::BadHandshake("the path is not properly encoded"));
+        return refused(&Refusal::BadHandshake("the path is not properly encoded"));
     };
     let path = path.into_owned();
     let authority = handshake::authority(&parts).unwrap_or_default().to_owned();
@@ -190,7 +198,7 @@ async fn answer(server: &Arc<Inner>, origin: &Origin, slot: &Slot, parts: Parts)
     let Some((route, captures)) = found else {
         return match kind {
             Kind::Plain => Answered::Plain(handshake::refuse(&Refusal::NotFound).map(full)),
-            Kind::WebSocket(_) => refused(Refusal::NotFound),
+            Kind::WebSocket(_) => refused(&Refusal::NotFound),
         };
     };
     let handshake = match kind {
@@ -198,19 +206,23 @@ async fn answer(server: &Arc<Inner>, origin: &Origin, slot: &Slot, parts: Parts)
         Kind::WebSocket(handshake) => handshake,
     };
     if route.behavior.is_none() {
-        return refused(Refusal::NotFound);
+        return refused(&Refusal::NotFound);
     }
     let asked = admission::Asked { parts: &parts, handshake, origin, authority, path, captures };
     let admitted = admission::admit(server, slot, route.clone(), asked);
     match timeout(server.config.handshake_timeout, admitted).await {
         Ok(Ok((response, admission))) => Answered::Accepted(response, Box::new(admission)),
-        Ok(Err(Refused::Host(refusal))) => refused(refusal),
+        Ok(Err(Refused::Host(refusal))) => refused(&refusal),
         Ok(Err(Refused::Plugin(response, outcome))) => Answered::Refused(*response, outcome),
         Err(_) => {
             server.metrics.limit_hit("handshake_timeout", Some((route.tenant().name(), &route.config.name)));
-            refused(Refusal::Unavailable { retry_after: Duration::from_secs(1) })
+            refused(&Refusal::Unavailable { retry_after: Duration::from_secs(1) })
         }
     }
+}
+
+fn refused(refusal: &Refusal) -> Answered {
+    Answered::Refused(handshake::refuse(refusal), refusal.as_str())
 }
 
 /// Answers a request that asks for no WebSocket, for a path (decoded).

@@ -1,6 +1,8 @@
 //! Listening sockets: TCP on IPv4 and IPv6, and UNIX sockets.
 
 use crate::{
+    edge::{Edge, Via},
+    inherited::{self, Inherited},
     tls::{Secured, Tls, TlsAcceptor},
     workers::Worker,
 };
@@ -26,12 +28,14 @@ pub enum Bind {
     Tcp(SocketAddr),
     /// A UNIX socket, by its path.
     Unix(PathBuf),
+    /// A socket that the process was given, by its name.
+    Systemd(String),
 }
 
 /// Not an address to listen on.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "{0:?} is not an address to listen on: write \"127.0.0.1:8080\", \"[::1]:8080\", \":8080\" or \"unix:/run/x.sock\""
+    "{0:?} is not an address to listen on: write \"127.0.0.1:8080\", \"[::1]:8080\", \":8080\", \"unix:/run/x.sock\" or \"systemd:NAME\""
 )]
 pub struct InvalidBind(String);
 
@@ -44,6 +48,10 @@ pub struct ListenerConfig {
     pub bind: Bind,
     /// TLS on it; none: it is plain.
     pub tls: Option<Tls>,
+    /// What stands in front of it.
+    pub edge: Edge,
+    /// Whether other processes of this user may listen on the same address and port (`SO_REUSEPORT`).
+    pub reuse_port: bool,
 }
 
 /// A listener cannot be bound.
@@ -62,6 +70,7 @@ pub struct Listener {
     local: Bind,
     socket: Listening,
     tls: Option<TlsAcceptor>,
+    edge: Arc<Edge>,
     worker: Arc<Worker>,
 }
 
@@ -75,7 +84,8 @@ enum Listening {
 #[derive(Debug)]
 struct UnixSocket {
     listener: UnixListener,
-    _file: SocketFile,
+    /// None: it belongs to whoever made the socket.
+    _file: Option<SocketFile>,
 }
 
 /// Removes a UNIX socket's file when its listener goes.
@@ -95,10 +105,12 @@ pub(crate) struct Origin {
     pub(crate) listener: ListenerName,
     /// The listener's own address, as this socket sees it.
     pub(crate) local: String,
-    /// None on a UNIX socket.
+    /// None on a UNIX socket, and where a proxy knows no address.
     pub(crate) client: Option<SocketAddr>,
     /// None on a plain listener, and before the handshake.
     pub(crate) tls: Option<Secured>,
+    /// The proxies in front.
+    pub(crate) via: Via,
 }
 
 // === impl Bind ===
@@ -110,6 +122,11 @@ impl FromStr for Bind {
         let invalid = || InvalidBind(s.to_owned());
         if let Some(path) = s.strip_prefix("unix:") {
             return if path.is_empty() { Err(invalid()) } else { Ok(Self::Unix(path.into())) };
+        }
+        if let Some(name) = s.strip_prefix("systemd:") {
+            let good =
+                matches!(name.len(), 1..=255) && name.bytes().all(|byte| byte.is_ascii_graphic() && byte != b':');
+            return if good { Ok(Self::Systemd(name.to_owned())) } else { Err(invalid()) };
         }
         if let Some(port) = s.strip_prefix(':') {
             let port = port.parse().map_err(|_| invalid())?;
@@ -124,7 +141,17 @@ impl fmt::Display for Bind {
         match self {
             Self::Tcp(address) => write!(f, "{address}"),
             Self::Unix(path) => write!(f, "unix:{}", path.display()),
+            Self::Systemd(name) => write!(f, "systemd:{name}"),
         }
+    }
+}
+
+// === impl Origin ===
+
+impl Origin {
+    /// Whether the client's own connection is secure: a proxy in front may have ended it.
+    pub(crate) fn is_secure(&self) -> bool {
+        self.via.secure().unwrap_or(self.tls.is_some())
     }
 }
 
@@ -137,15 +164,17 @@ impl Listener {
     ///
     /// When the address is in use or not ours. A UNIX socket that nobody listens on any more is replaced.
     pub(crate) fn bind(config: ListenerConfig, worker: &Arc<Worker>) -> Result<Self, BindError> {
-        let ListenerConfig { name, bind, tls } = config;
+        let ListenerConfig { name, bind, tls, edge, reuse_port } = config;
         let _entered = worker.runtime().enter();
         let bound = match &bind {
-            Bind::Tcp(address) => bind_tcp(*address),
+            Bind::Tcp(address) => bind_tcp(*address, reuse_port),
             Bind::Unix(path) => bind_unix(path),
+            Bind::Systemd(name) => take_over(name),
         };
         match bound {
             Ok((local, socket)) => {
-                Ok(Self { name, local, socket, tls: tls.map(TlsAcceptor::new), worker: worker.clone() })
+                let (tls, edge) = (tls.map(TlsAcceptor::new), Arc::new(edge));
+                Ok(Self { name, local, socket, tls, edge, worker: worker.clone() })
             }
             Err(source) => Err(BindError { name, bind, source }),
         }
@@ -179,24 +208,27 @@ impl Listener {
                 let (stream, client) = socket.accept().await?;
                 stream.set_nodelay(true)?;
                 let local = stream.local_addr()?.to_string();
-                Ok((Accepted::Tcp(stream), Origin { listener, local, client: Some(client), tls: None }))
+                let via = Via::new(self.edge.clone(), Some(client));
+                Ok((Accepted::Tcp(stream), Origin { listener, local, client: Some(client), tls: None, via }))
             }
             Listening::Unix(socket) => {
                 let (stream, _) = socket.listener.accept().await?;
                 let local = self.local.to_string();
-                Ok((Accepted::Unix(stream), Origin { listener, local, client: None, tls: None }))
+                let via = Via::new(self.edge.clone(), None);
+                Ok((Accepted::Unix(stream), Origin { listener, local, client: None, tls: None, via }))
             }
         }
     }
 }
 
-fn bind_tcp(address: SocketAddr) -> io::Result<(Bind, Listening)> {
+fn bind_tcp(address: SocketAddr, reuse_port: bool) -> io::Result<(Bind, Listening)> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     if let SocketAddr::V6(v6) = address {
         // Only the wildcard serves IPv4 too; whatever the system's default is.
         socket.set_only_v6(!v6.ip().is_unspecified())?;
     }
     socket.set_reuse_address(true)?;
+    socket.set_reuse_port(reuse_port)?;
     socket.set_nonblocking(true)?;
     socket.bind(&SockAddr::from(address))?;
     socket.listen(BACKLOG)?;
@@ -211,8 +243,24 @@ fn bind_unix(path: &Path) -> io::Result<(Bind, Listening)> {
             std::fs::remove_file(path)?;
         }
     }
-    let socket = UnixSocket { listener: UnixListener::bind(path)?, _file: SocketFile(path.to_owned()) };
+    let socket = UnixSocket { listener: UnixListener::bind(path)?, _file: Some(SocketFile(path.to_owned())) };
     Ok((Bind::Unix(path.to_owned()), Listening::Unix(socket)))
+}
+
+fn take_over(name: &str) -> io::Result<(Bind, Listening)> {
+    match inherited::socket(name)? {
+        Inherited::Tcp(socket) => {
+            let local = Bind::Tcp(socket.local_addr()?);
+            Ok((local, Listening::Tcp(TcpListener::from_std(socket)?)))
+        }
+        Inherited::Unix(socket) => {
+            let address = socket.local_addr()?;
+            let local =
+                address.as_pathname().map_or_else(|| Bind::Systemd(name.to_owned()), |path| Bind::Unix(path.into()));
+            let listener = UnixListener::from_std(socket)?;
+            Ok((local, Listening::Unix(UnixSocket { listener, _file: None })))
+        }
+    }
 }
 
 impl Drop for SocketFile {
@@ -233,10 +281,11 @@ mod tests {
             ("[::1]:80", "[::1]:80"),
             (":80", "[::]:80"),
             ("unix:/run/x.sock", "unix:/run/x.sock"),
+            ("systemd:web.socket", "systemd:web.socket"),
         ] {
             assert_eq!(text.parse::<Bind>().unwrap().to_string(), shown);
         }
-        for bad in ["", "80", "localhost:80", "127.0.0.1", ":", "unix:", "[::1]"] {
+        for bad in ["", "80", "localhost:80", "127.0.0.1", ":", "unix:", "[::1]", "systemd:", "systemd:a:b"] {
             assert!(bad.parse::<Bind>().is_err(), "{bad:?}");
         }
     }
@@ -246,7 +295,13 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("s");
         drop(std::os::unix::net::UnixListener::bind(&path).unwrap());
-        let config = || ListenerConfig { name: "a".parse().unwrap(), bind: Bind::Unix(path.clone()), tls: None };
+        let config = || ListenerConfig {
+            name: "a".parse().unwrap(),
+            bind: Bind::Unix(path.clone()),
+            tls: None,
+            edge: Edge::default(),
+            reuse_port: false,
+        };
         let threads = Threads::here();
         let live = Listener::bind(config(), threads.for_listener()).unwrap();
         assert!(Listener::bind(config(), threads.for_listener()).is_err());

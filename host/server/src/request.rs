@@ -20,12 +20,13 @@ pub(crate) fn upgrade_request(
         ("http.version".to_owned(), version(parts.version).to_owned()),
     ];
     attributes.push(("local.address".to_owned(), origin.local.clone()));
+    attributes.extend(origin.via.proxy().map(|proxy| ("proxy.address".to_owned(), proxy.to_owned())));
     attributes.extend(origin.tls.iter().flat_map(Secured::attributes));
     UpgradeRequest {
         connection,
         listener: origin.listener.to_string(),
         method: parts.method.to_string(),
-        secure: origin.tls.is_some(),
+        secure: origin.is_secure(),
         authority: authority.to_owned(),
         path,
         query: parts.uri.query().map(str::to_owned),

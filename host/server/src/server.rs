@@ -5,6 +5,7 @@ use crate::{
     clients::{ClientSocket, Clients},
     connection::Socket,
     drain::{Drain, DrainReport, drain},
+    edge::{Seldom, proxy},
     http,
     listener::{Accepted, Origin},
     registry::Cork,
@@ -14,6 +15,7 @@ use crate::{
 use socklet_core::{Taken, Tenant};
 use std::{
     fmt, io,
+    net::SocketAddr,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
@@ -51,13 +53,21 @@ pub(crate) struct Inner {
     connections: Arc<AtomicUsize>,
     sockets: Arc<Semaphore>,
     clients: Arc<Clients>,
+    /// Sockets that were refused for their header of the PROXY protocol.
+    refused: Seldom,
     threads: Arc<Threads>,
+}
+
+/// A socket's share of the server, and its client's share of what one client may have.
+#[derive(Debug)]
+pub(crate) struct Slot {
+    pub(crate) client: ClientSocket,
+    socket: Arc<SocketSlot>,
 }
 
 /// A socket's share of the server, held until it is closed.
 #[derive(Debug)]
-pub(crate) struct Slot {
-    pub(crate) client: ClientSocket,
+struct SocketSlot {
     place: Place,
     _permit: OwnedSemaphorePermit,
     metrics: Metrics,
@@ -93,6 +103,7 @@ impl Server {
             connections: Arc::default(),
             sockets,
             clients,
+            refused: Seldom::default(),
             threads,
         };
         Self { inner: Arc::new(inner) }
@@ -123,6 +134,11 @@ impl Server {
         self.inner.connections.load(Ordering::Relaxed)
     }
 
+    /// Waits until every thread that serves connections has answered: none of them is stuck.
+    pub async fn answers(&self) {
+        self.inner.threads.answer().await;
+    }
+
     /// Stops accepting, closes every connection with 1012 in paced batches, waits for every `on-close`; at the deadline
     /// what is left is cut off.
     pub async fn drain(&self, plan: Drain) -> DrainReport {
@@ -130,7 +146,7 @@ impl Server {
     }
 
     async fn accept(&self, listener: Listener) {
-        let mut backoff = Backoff::default();
+        let (mut backoff, failures) = (Backoff::default(), Seldom::default());
         loop {
             // The slot is taken before the socket: over the limit, clients wait in the kernel.
             let permit = tokio::select! {
@@ -145,14 +161,22 @@ impl Server {
             };
             match accepted {
                 Ok((stream, origin)) => {
+                    if backoff.is_begun() {
+                        info!("accepting again");
+                    }
                     backoff = Backoff::default();
                     self.inner.clone().start(stream, origin, permit, &listener);
                 }
                 Err(error) => {
                     self.inner.metrics.accept_errors.inc();
                     if backoff.is_needed(&error) {
-                        warn!(%error, "failed to accept, backing off");
-                        tokio::time::sleep(backoff.next()).await;
+                        if let Some(times) = failures.happens() {
+                            warn!(%error, times, "failed to accept, trying again");
+                        }
+                        tokio::select! {
+                            () = self.inner.draining.cancelled() => break,
+                            () = tokio::time::sleep(backoff.next()) => {}
+                        }
                     } else {
                         debug!(%error, "connection was gone before it was accepted");
                     }
@@ -173,8 +197,12 @@ impl fmt::Debug for Server {
 
 impl Inner {
     fn start(self: Arc<Self>, stream: Accepted, origin: Origin, permit: OwnedSemaphorePermit, listener: &Listener) {
+        if !origin.via.may_begin() {
+            self.refuse(&origin, "untrusted", &"only trusted proxies may connect here");
+            return;
+        }
         let slot = self.slot(&origin, permit);
-        let worker = slot.place.worker().clone();
+        let worker = slot.socket.place.worker().clone();
         let (tls, tasks) = (listener.tls().cloned(), self.tasks.clone());
         match (stream, Arc::ptr_eq(&worker, listener.worker())) {
             (Accepted::Tcp(stream), true) => drop(tasks.spawn(self.serve(stream, tls, origin, slot))),
@@ -213,21 +241,57 @@ impl Inner {
 
     pub(crate) fn slot(&self, origin: &Origin, permit: OwnedSemaphorePermit) -> Slot {
         self.metrics.sockets.inc();
-        let client = self.clients.socket(origin.client.map(|client| client.ip()));
-        Slot { client, place: self.threads.place(), _permit: permit, metrics: self.metrics.clone() }
+        let socket = SocketSlot { place: self.threads.place(), _permit: permit, metrics: self.metrics.clone() };
+        Slot { client: self.client(origin), socket: Arc::new(socket) }
+    }
+
+    /// The share that the client of a socket has. Where it is not known yet who that is, nobody's.
+    fn client(&self, origin: &Origin) -> ClientSocket {
+        let client = origin.client.filter(|_| origin.via.knows_client());
+        self.clients.socket(client.map(|client| client.ip()))
+    }
+
+    /// Notes a socket that is not served for its header of the PROXY protocol.
+    fn refuse(&self, origin: &Origin, outcome: &'static str, reason: &dyn fmt::Display) {
+        self.metrics.proxy_header(outcome);
+        if let Some(times) = self.refused.happens() {
+            let peer = origin.client.map(|client| client.to_string());
+            warn!(listener = %origin.listener, peer, outcome, %reason, times, "refused for its proxy header");
+        }
     }
 
     /// Serves a socket until it closes or becomes a WebSocket, behind TLS where the listener has that.
-    async fn serve<S>(self: Arc<Self>, stream: S, tls: Option<TlsAcceptor>, origin: Origin, slot: Slot)
+    async fn serve<S>(self: Arc<Self>, mut stream: S, tls: Option<TlsAcceptor>, mut origin: Origin, mut slot: Slot)
     where
         S: Socket + Into<Io>,
     {
         let deadline = Instant::now() + self.config.handshake_timeout;
+        if origin.via.expects_header() {
+            if !Box::pin(self.introduce(&mut stream, &mut origin, deadline)).await {
+                return;
+            }
+            slot.client = self.client(&origin);
+        }
         match tls {
             None => http::serve(self, stream, origin, slot, deadline).await,
             // In a box: plain sockets need no room for it.
             Some(tls) => Box::pin(self.secure(stream.into(), tls, origin, slot, deadline)).await,
         }
+    }
+
+    /// Learns from a proxy who the client is. Whether that was said.
+    async fn introduce(&self, stream: &mut impl Socket, origin: &mut Origin, deadline: Instant) -> bool {
+        let arrived = tokio::select! {
+            arrived = proxy::arrive(stream, origin, deadline) => arrived,
+            () = self.draining.cancelled() => return false,
+        };
+        match arrived {
+            Ok(outcome) => self.metrics.proxy_header(outcome),
+            // Whoever looks whether the port is open says nothing.
+            Err(proxy::Bad::Closed) => self.metrics.proxy_header("closed"),
+            Err(ref bad) => self.refuse(origin, bad.outcome(), bad),
+        }
+        arrived.is_ok()
     }
 
     async fn secure(self: Arc<Self>, io: Io, tls: TlsAcceptor, mut origin: Origin, slot: Slot, deadline: Instant) {
@@ -276,11 +340,16 @@ impl Drop for Counted {
 impl Slot {
     /// Where what is sent on this socket's thread is collected.
     pub(crate) fn cork(&self) -> &Arc<Cork> {
-        &self.place.worker().cork
+        &self.socket.place.worker().cork
+    }
+
+    /// The same socket, for a client that came over it.
+    pub(crate) fn of_client(&self, server: &Inner, client: Option<SocketAddr>) -> Self {
+        Self { client: server.clients.socket(client.map(|client| client.ip())), socket: self.socket.clone() }
     }
 }
 
-impl Drop for Slot {
+impl Drop for SocketSlot {
     fn drop(&mut self) {
         self.metrics.sockets.dec();
     }
@@ -304,9 +373,14 @@ impl Backoff {
         )
     }
 
+    /// Whether the last accept failed.
+    fn is_begun(&self) -> bool {
+        self.0 > 0
+    }
+
     fn next(&mut self) -> Duration {
         let pause = Duration::from_millis(10 << self.0.min(7)).min(Duration::from_secs(1));
-        self.0 += 1;
+        self.0 = self.0.saturating_add(1);
         pause
     }
 }

@@ -19,6 +19,7 @@ mod console;
 mod counter;
 mod doctor;
 mod drain;
+mod edge;
 mod endings;
 mod frames;
 mod guests;

@@ -46,6 +46,7 @@ fn url(scheme: &str, bind: &Bind, route: &Served) -> String {
     let authority = match (route.host(), bind) {
         (Some(host), Bind::Tcp(address)) => format!("{host}:{}", address.port()),
         (None, Bind::Tcp(address)) => address::reachable(*address).to_string(),
+        (_, Bind::Systemd(_)) => return format!("{scheme}+{bind}:{}", route.path()),
         (_, Bind::Unix(path)) => return format!("{scheme}+unix:{}:{}", path.display(), route.path()),
     };
     format!("{scheme}://{authority}{}", route.path())

@@ -46,7 +46,10 @@ impl Config {
         }
         // A listener stays, whatever its TLS is like; it has some, or it has none.
         let same = |one: &ListenerConfig, other: &ListenerConfig| {
-            one.bind == other.bind && one.tls.is_some() == other.tls.is_some()
+            one.bind == other.bind
+                && one.tls.is_some() == other.tls.is_some()
+                && one.edge == other.edge
+                && one.reuse_port == other.reuse_port
         };
         compare(&mut changes, "listener", listeners, &new.listeners, |listener| listener.name.to_string(), same);
         compare(&mut changes, "route", routes, &new.routes, RoutePlan::full_name, RoutePlan::is_same);
@@ -133,6 +136,11 @@ mod tests {
             ("[admin]\nbind = \"unix:s\"", "[admin] was changed"),
             ("[log]\nmask_query = []", "[log] was changed"),
             ("[[listener]]\nbind = \":9\"", "the listener default was changed"),
+            ("[[listener]]\nreuse_port = true", "the listener default was changed"),
+            (
+                "[[listener]]\nreal_ip_header = \"x-real-ip\"\ntrusted_proxies = \"10.0.0.1\"",
+                "the listener default was changed",
+            ),
             ("[[route]]\npath = \"/c\"\nbehavior = \"p\"", "the route default/c was added"),
             ("[plugin.q]\nsource = \"file:p.wasm\"", "the plugin q was added"),
         ] {

@@ -5,6 +5,7 @@
 
 mod admin;
 mod changes;
+mod edge;
 mod environment;
 mod mistake;
 mod origin;
@@ -306,7 +307,9 @@ fn listeners(top: &Table<'_>, folder: &Path) -> (Vec<ListenerConfig>, BTreeMap<L
     }
     let (mut listeners, mut certificates) = (Vec::<ListenerConfig>::new(), BTreeMap::new());
     for table in tables {
-        let Some(sections::Listener { name, bind }) = sections::Listener::read(&table, None) else { continue };
+        let Some(section) = sections::Listener::read(&table, None) else { continue };
+        let edge = edge::edge(&table, &section);
+        let sections::Listener { name, bind, reuse_port, .. } = section;
         if listeners.iter().any(|other| other.name == name) {
             table.wrong("name", format!("another listener is called {name}, too; give each a name of its own"));
         }
@@ -319,7 +322,7 @@ fn listeners(top: &Table<'_>, folder: &Path) -> (Vec<ListenerConfig>, BTreeMap<L
             certificates.insert(name.clone(), places);
             tls
         });
-        listeners.push(ListenerConfig { name, bind, tls });
+        listeners.push(ListenerConfig { name, bind, tls, edge, reuse_port });
     }
     (listeners, certificates)
 }

@@ -23,6 +23,7 @@ fn every_quota_is_read() {
     let text = r#"
         [tenant.acme]
         max_connections = 1
+        connection_rate = "2/s"
         messages_per_second = "60/m"
         bytes_per_second = "3KiB"
         max_topics = 4
@@ -35,6 +36,7 @@ fn every_quota_is_read() {
     "#;
     let expected = Quotas {
         connections: Some(1),
+        connection_rate: Some(Rate::per_second(2)),
         messages: Some(Rate { count: 60, per: Duration::from_secs(60) }),
         bytes_per_second: Some(3 << 10),
         topics: Some(4),

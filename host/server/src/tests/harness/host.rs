@@ -2,8 +2,8 @@
 
 use super::{Client, Fake, Guest, Log, MS, behavior::FakeBehavior};
 use crate::{
-    Bind, ConnectionLimits, ListenerConfig, Metrics, Origins, PathPattern, Route, RouteConfig, RouteConnections,
-    Routes, Server, ServerConfig, connection::Stream, listener::Origin, workers::Threads,
+    Bind, ConnectionLimits, Edge, ListenerConfig, Metrics, Origins, PathPattern, Route, RouteConfig, RouteConnections,
+    Routes, Server, ServerConfig, connection::Stream, edge::Via, listener::Origin, workers::Threads,
 };
 use prometheus_client::{encoding::text::encode, registry::Registry};
 use socklet_core::{Authenticator, Behavior, Call, Connections, Ending, Event, Lifeline, Quotas, Tenant};
@@ -20,6 +20,7 @@ pub(crate) struct Setup {
     pub(crate) routes: Vec<RouteSetup>,
     /// Those that are not without quotas.
     quotas: HashMap<String, Quotas>,
+    edge: Edge,
 }
 
 pub(crate) struct RouteSetup {
@@ -40,6 +41,8 @@ pub(crate) struct Host {
     /// The one instance that all sessions share.
     pub(crate) lifeline: Lifeline,
     registry: Registry,
+    /// What stands in front of every listener.
+    edge: Arc<Edge>,
 }
 
 // === impl Setup ===
@@ -51,7 +54,8 @@ impl Setup {
     }
 
     pub(crate) fn with(fake: Fake) -> Self {
-        let setup = Self { server: ServerConfig::default(), routes: Vec::new(), quotas: HashMap::new() };
+        let setup =
+            Self { server: ServerConfig::default(), routes: Vec::new(), quotas: HashMap::new(), edge: Edge::default() };
         setup.route("main", "/{*rest}", Some(fake))
     }
 
@@ -83,6 +87,12 @@ impl Setup {
     /// The quotas of a tenant.
     pub(crate) fn quotas(mut self, tenant: &str, quotas: Quotas) -> Self {
         self.quotas.insert(tenant.to_owned(), quotas);
+        self
+    }
+
+    /// What stands in front of the server.
+    pub(crate) fn edge(mut self, edge: Edge) -> Self {
+        self.edge = edge;
         self
     }
 
@@ -126,7 +136,16 @@ impl Setup {
         };
         let routes = Routes::new(self.routes.into_iter().map(route).collect()).unwrap();
         let server = Server::on(Threads::here(), self.server, routes, metrics);
-        Host { server, connections: of_route[0].clone(), of_route, tenants, log, lifeline, registry }
+        Host {
+            server,
+            connections: of_route[0].clone(),
+            of_route,
+            tenants,
+            log,
+            lifeline,
+            registry,
+            edge: self.edge.into(),
+        }
     }
 }
 
@@ -154,8 +173,9 @@ impl Host {
         S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
         let client = Some(address.parse().unwrap());
+        let via = Via::new(self.edge.clone(), client);
         let origin =
-            Origin { listener: "public".parse().unwrap(), local: "192.0.2.1:80".to_owned(), client, tls: None };
+            Origin { listener: "public".parse().unwrap(), local: "192.0.2.1:80".to_owned(), client, tls: None, via };
         let permit = Arc::new(Semaphore::new(1)).try_acquire_owned().unwrap();
         let slot = self.server.inner.slot(&origin, permit);
         self.server.inner.clone().start_stream(Stream(stream), origin, slot);
@@ -173,7 +193,13 @@ impl Host {
 
     /// Binds and serves a listener; where it listens.
     pub(crate) async fn listen(&self, bind: &str) -> Bind {
-        let config = ListenerConfig { name: "public".parse().unwrap(), bind: bind.parse().unwrap(), tls: None };
+        let config = ListenerConfig {
+            name: "public".parse().unwrap(),
+            bind: bind.parse().unwrap(),
+            tls: None,
+            edge: (*self.edge).clone(),
+            reuse_port: false,
+        };
         let listener = self.server.bind(config).await.unwrap();
         let local = listener.local();
         self.server.serve(listener);
