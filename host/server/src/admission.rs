@@ -186,7 +186,8 @@ fn accept(
     let agreed = route.config.compression.and_then(|route| handshake::agree(&handshake.deflate, &route));
     let (compression, extensions) = agreed.unzip();
     let headers = &acceptance.headers;
-    let response = handshake::switch_protocols(&handshake.accept, subprotocol, extensions.as_deref(), headers);
+    let response =
+        handshake::switch_protocols(handshake.accept.as_deref(), subprotocol, extensions.as_deref(), headers);
     Ok((response.map_err(|what: InvalidAnswer| what.to_string())?, compression))
 }
 

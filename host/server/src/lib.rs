@@ -15,6 +15,7 @@ mod framing;
 pub mod fuzz;
 mod handshake;
 mod http;
+mod http2;
 mod inherited;
 mod listener;
 mod mask;

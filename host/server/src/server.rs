@@ -6,7 +6,7 @@ use crate::{
     connection::Socket,
     drain::{Drain, DrainReport, drain},
     edge::{Seldom, proxy},
-    http,
+    http, http2,
     listener::{Accepted, Origin},
     registry::Cork,
     tls::{Failed, Io, TlsAcceptor},
@@ -273,6 +273,9 @@ impl Inner {
             slot.client = self.client(&origin);
         }
         match tls {
+            None if origin.via.may_speak_http2() => {
+                Box::pin(http2::tell_apart(self, stream, origin, slot, deadline)).await;
+            }
             None => http::serve(self, stream, origin, slot, deadline).await,
             // In a box: plain sockets need no room for it.
             Some(tls) => Box::pin(self.secure(stream.into(), tls, origin, slot, deadline)).await,
@@ -302,8 +305,13 @@ impl Inner {
         match accepted {
             Ok((stream, secured, outcome)) => {
                 self.metrics.tls_handshake(outcome);
+                let is_http2 = secured.http2;
                 origin.tls = Some(secured);
-                http::serve(self, stream, origin, slot, deadline).await;
+                if is_http2 {
+                    http2::serve(self, stream, origin, slot, deadline).await;
+                } else {
+                    http::serve(self, stream, origin, slot, deadline).await;
+                }
             }
             Err(Failed { outcome, reason }) => {
                 self.metrics.tls_handshake(outcome);

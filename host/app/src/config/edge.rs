@@ -6,7 +6,12 @@ use socklet_server::{Bind, Edge, ProxyProtocol, TrustedProxies};
 /// The proxies of a listener.
 pub(super) fn edge(table: &Table<'_>, listener: &sections::Listener) -> Edge {
     let trusted: TrustedProxies = listener.trusted_proxies.iter().copied().collect();
-    let edge = Edge { proxy_protocol: listener.proxy_protocol, trusted, real_ip: listener.real_ip_header };
+    let edge = Edge {
+        proxy_protocol: listener.proxy_protocol,
+        trusted,
+        real_ip: listener.real_ip_header,
+        http2: listener.http2,
+    };
     let (headers, field) = (edge.proxy_protocol != ProxyProtocol::Off, edge.real_ip.is_some());
     for (used, key) in [(headers, "proxy_protocol"), (field, "real_ip_header")] {
         if used && edge.trusted.is_empty() {

@@ -318,7 +318,7 @@ fn listeners(top: &Table<'_>, folder: &Path) -> (Vec<ListenerConfig>, BTreeMap<L
         if let Some(other) = listeners.iter().find(taken) {
             table.wrong("bind", format!("the listener {} has this address already", other.name));
         }
-        let tls = tls::tls(&table, folder).map(|(tls, places)| {
+        let tls = tls::tls(&table, edge.http2, folder).map(|(tls, places)| {
             certificates.insert(name.clone(), places);
             tls
         });

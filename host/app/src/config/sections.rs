@@ -122,6 +122,8 @@ section! {
         /// The header field by which `trusted_proxies` say who a request's client is: `"forwarded"`, `"x-forwarded-for"` or `"x-real-ip"`. Left out,
         /// requests come from whoever has connected.
         real_ip_header: Option<RealIpHeader> => "x-forwarded-for";
+        /// Whether HTTP/2 is spoken, too: by agreement where there is TLS, and to clients that begin with it. WebSockets over it are those of RFC 8441.
+        http2: bool = false;
         /// Whether other processes of the same user may listen on the same address and port. The system shares connections out among them.
         reuse_port: bool = false;
     }

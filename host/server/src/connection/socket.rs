@@ -23,7 +23,7 @@ pub(crate) enum Reader {
     Tcp(tcp::OwnedReadHalf),
     Unix(unix::OwnedReadHalf),
     Tls(TlsReader),
-    #[cfg(test)]
+    /// A stream of HTTP/2.
     Other(Box<dyn AsyncRead + Send + Unpin>),
 }
 
@@ -32,7 +32,7 @@ pub(crate) enum Writer {
     Tcp(tcp::OwnedWriteHalf),
     Unix(unix::OwnedWriteHalf),
     Tls(TlsWriter),
-    #[cfg(test)]
+    /// A stream of HTTP/2: only the connection's own task can write to it.
     Other(Box<dyn AsyncWrite + Send + Unpin>),
 }
 
@@ -72,7 +72,6 @@ impl AsyncRead for Reader {
             Self::Tcp(half) => Pin::new(half).poll_read(cx, buf),
             Self::Unix(half) => Pin::new(half).poll_read(cx, buf),
             Self::Tls(half) => half.poll_read(cx, buf),
-            #[cfg(test)]
             Self::Other(half) => Pin::new(half).poll_read(cx, buf),
         }
     }
@@ -90,7 +89,6 @@ impl Writer {
             (Self::Unix(half), [slice]) => half.try_write(slice),
             (Self::Unix(half), _) => half.try_write_vectored(slices),
             (Self::Tls(half), _) => half.try_write(slices),
-            #[cfg(test)]
             (Self::Other(_), _) => Err(io::ErrorKind::WouldBlock.into()),
         }
     }
@@ -111,7 +109,6 @@ impl Writer {
             Self::Tcp(half) => poll(half, cx, slices),
             Self::Unix(half) => poll(half, cx, slices),
             Self::Tls(half) => half.poll_write(cx, slices),
-            #[cfg(test)]
             Self::Other(half) => poll(half, cx, slices),
         }
     }
@@ -122,7 +119,6 @@ impl Writer {
             Self::Tcp(half) => Pin::new(half).poll_shutdown(cx),
             Self::Unix(half) => Pin::new(half).poll_shutdown(cx),
             Self::Tls(half) => half.poll_shutdown(cx),
-            #[cfg(test)]
             Self::Other(half) => Pin::new(half).poll_shutdown(cx),
         }
     }

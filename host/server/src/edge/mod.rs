@@ -22,6 +22,8 @@ pub struct Edge {
     pub trusted: TrustedProxies,
     /// The field of a request that says who its client is, where a trusted proxy sends it.
     pub real_ip: Option<RealIpHeader>,
+    /// Whether HTTP/2 is spoken, too.
+    pub http2: bool,
 }
 
 /// The versions of the PROXY protocol that a listener takes.
@@ -91,6 +93,11 @@ impl Via {
     /// Whether the client is known: by the socket's address, or by its header.
     pub(crate) fn knows_client(&self) -> bool {
         !self.unread && !self.expects_field()
+    }
+
+    /// Whether HTTP/2 is spoken, too.
+    pub(crate) fn may_speak_http2(&self) -> bool {
+        self.edge.http2
     }
 
     /// The proxy that said who the client is.

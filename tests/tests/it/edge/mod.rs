@@ -4,6 +4,7 @@ mod exhaustion;
 mod fields;
 mod front;
 mod handover;
+mod http2;
 mod proxy;
 
 use serde_json::Value;
