@@ -38,7 +38,7 @@ pub struct UpgradeRequest {
     pub client_ip: Option<IpAddr>,
     /// The client's port; 0 where there is none.
     pub client_port: u16,
-    /// Further facts by name: `tenant`, `route`, `http.version`, `local.address`, `tls.*`.
+    /// Further facts by name: `tenant`, `route`, `http.version`, `local.address`, `proxy.address`, `tls.*`.
     pub attributes: Vec<(String, String)>,
 }
 

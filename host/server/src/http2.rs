@@ -19,7 +19,7 @@ use std::{
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf},
     sync::watch,
-    time::{Instant, sleep_until, timeout, timeout_at},
+    time::{Instant, sleep_until, timeout_at},
 };
 use tokio_util::task::TaskTracker;
 use tracing::debug;
@@ -108,9 +108,11 @@ pub(crate) async fn tell_apart<S: Socket>(
 
 /// Serves one socket until it closes. `deadline` is that of the first connection on it; when the last one is gone, the next has as
 /// long as a handshake may take.
-pub(crate) async fn serve<S: Socket>(server: Arc<Inner>, stream: S, origin: Origin, slot: Slot, deadline: Instant) {
+pub(crate) async fn serve<S: Socket>(server: Arc<Inner>, stream: S, origin: Origin, mut slot: Slot, deadline: Instant) {
     // A client has what it has on the streams: the socket itself is no connection.
-    let slot = Arc::new(slot.of_client(&server, None));
+    let shared = slot.of_client(&server, None);
+    slot = shared;
+    let slot = Arc::new(slot);
     let origin = Arc::new(origin);
     let streams = Streams(Arc::new(watch::Sender::new(0)));
     let carrier = Carrier { take, streams: Some(streams.clone()) };
@@ -145,10 +147,9 @@ pub(crate) async fn serve<S: Socket>(server: Arc<Inner>, stream: S, origin: Orig
         // No more streams; the drain ends those that are there.
         connection.as_mut().graceful_shutdown();
         tokio::select! {
-            served = connection.as_mut() => return served,
-            () = streams.closed() => {}
+            served = connection => served,
+            () = streams.idle(Instant::now() + LAST_RESPONSE, LAST_RESPONSE) => Ok(()),
         }
-        timeout(LAST_RESPONSE, connection).await.unwrap_or(Ok(()))
     };
     let served = tokio::select! {
         served = served => served,

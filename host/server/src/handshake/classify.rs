@@ -163,6 +163,26 @@ mod tests {
     }
 
     #[test]
+    fn extended_connects() {
+        let ask = |protocol: &'static str, fields: &[(&str, &str)]| {
+            let mut request =
+                Request::builder().method(Method::CONNECT).version(Version::HTTP_2).uri("https://a.example/");
+            for (name, value) in fields {
+                request = request.header(*name, *value);
+            }
+            let mut parts = request.body(()).unwrap().into_parts().0;
+            parts.extensions.insert(Protocol::from_static(protocol));
+            classify(&parts)
+        };
+        let version = ("sec-websocket-version", "13");
+        let handshake = Handshake { accept: None, offered: vec!["chat".to_owned()], deflate: Vec::new() };
+        assert_eq!(ask("websocket", &[version, ("sec-websocket-protocol", "chat")]), Ok(Kind::WebSocket(handshake)));
+        assert_eq!(ask("websocket", &[]), Err(Refusal::BadVersion));
+        assert_eq!(ask("websocket", &[("sec-websocket-version", "8")]), Err(Refusal::BadVersion));
+        assert_eq!(ask("connect-udp", &[version]), Err(Refusal::BadHandshake("the :protocol is not websocket")));
+    }
+
+    #[test]
     fn proper_handshakes() {
         for (fields, offered) in [
             (&[][..], &[][..]),

@@ -17,7 +17,7 @@ use rustls::{
 };
 use std::{fmt, path::PathBuf, sync::Arc, time::SystemTime};
 
-/// The only protocol inside (RFC 7301). A client that offers others alone is told so by its alert.
+/// The protocols inside (RFC 7301). A client that offers others alone is told so by its alert.
 const HTTP1: &[u8] = b"http/1.1";
 pub(super) const HTTP2: &[u8] = b"h2";
 

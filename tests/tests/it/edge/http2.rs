@@ -5,7 +5,7 @@ use crate::{
     tls,
 };
 use serde_json::{Value, json};
-use socklet_tests::{Authority, Server, Wire, eventually, finished, within};
+use socklet_tests::{Authority, Server, Wire, eventually, finished, target, within};
 use std::path::Path;
 
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
@@ -60,6 +60,27 @@ async fn without_tls_by_clients_that_know() {
     curl.args(["-s", "--http2-prior-knowledge", "-o", "-", "-w", " %{http_version} %{http_code}", &origin]);
     let (code, out, _) = finished(curl).await;
     assert_eq!((code, &*out), (0, "this path serves WebSocket connections\n 2 426"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_browser_that_has_loaded_its_page_over_it() {
+    installed("tests/clients/node_modules/playwright-core");
+    let folder = tls::folder(&Authority::new("http2"));
+    let site = folder.path().join("site");
+    std::fs::create_dir(&site).unwrap();
+    std::fs::write(site.join("index.html"), "<!doctype html><title>sockets</title>").unwrap();
+    let page = format!(
+        "[[route]]\npath = '/page/{{*file}}'\nstatic = '{}'\n[[route]]\npath = '/told'\nbehavior = 'told'\n\
+         [plugin.told]\nsource = 'guest:reporter'\n",
+        site.display()
+    );
+    let server = Server::start(&(secure(folder.path()) + &page)).await;
+    let port = server.address().to_string();
+    let url = format!("https://localhost:{}/page/", port.rsplit_once(':').unwrap().1);
+    let shots = target().join("http2-page");
+    passes("node".into(), "http2_page.mjs", &[&url, "/told", "--out", shots.to_str().unwrap()], &[]).await;
+    assert_eq!(server.metric("socklet_connections_opened_total").await, 5.0);
+    server.until_metric("socklet_connections", 0.0).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
