@@ -64,7 +64,7 @@ async function main() {
   const version = await ask(session, { ...connect, "sec-websocket-version": "8" });
   const protocol = await ask(session, { ...connect, ":protocol": "connect-udp" });
   const missing = await ask(session, { ...connect, ":path": "/missing" });
-  for (const { stream } of [plain, version, protocol, missing]) stream.close();
+  for (const { stream } of [plain, version, protocol, missing]) stream.resume().close();
 
   const offered = { ...connect, "sec-websocket-protocol": "chat.v1, chat.v2" };
   const sockets = [];

@@ -163,7 +163,7 @@ pub(crate) async fn serve<S: Socket>(server: Arc<Inner>, stream: S, origin: Orig
 /// The two halves of a stream that has become a connection.
 fn take(upgraded: Upgraded) -> ((Reader, Writer), Bytes) {
     let (reader, writer) = tokio::io::split(Stream(TokioIo::new(upgraded)));
-    ((Reader::Other(Box::new(reader)), Writer::Other(Box::new(writer))), Bytes::new())
+    ((Reader::Stream(Box::new(reader)), Writer::Stream(Box::new(writer))), Bytes::new())
 }
 
 // === impl Streams ===

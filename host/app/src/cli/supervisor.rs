@@ -2,7 +2,15 @@
 
 use sd_notify::NotifyState;
 use socklet_server::Server;
-use std::time::Duration;
+use std::{
+    env,
+    sync::{
+        LazyLock,
+        mpsc::{Receiver, SyncSender, sync_channel},
+    },
+    thread,
+    time::Duration,
+};
 use tokio::time::timeout;
 use tokio_util::task::AbortOnDropHandle;
 use tracing::warn;
@@ -12,6 +20,23 @@ const PATIENCE: Duration = Duration::from_secs(90);
 
 /// What a drain may take on top of its timeout: the usage export, the last log lines.
 const REST: Duration = Duration::from_secs(10);
+
+/// What waits to be told at most. A manager that does not listen is not waited for.
+const WAITING: usize = 16;
+
+/// Where it is told, by a thread of its own: a manager that is slow must not hold up the server. None where nobody has asked.
+static TELLER: LazyLock<Option<SyncSender<String>>> = LazyLock::new(|| {
+    env::var_os("NOTIFY_SOCKET")?;
+    let (sender, receiver) = sync_channel(WAITING);
+    let teller = thread::Builder::new().name("socklet-notify".to_owned());
+    match teller.spawn(move || pass_on(&receiver)) {
+        Ok(_) => Some(sender),
+        Err(error) => {
+            warn!(%error, "the service manager is not told anything: no thread for it");
+            None
+        }
+    }
+});
 
 /// Plugins are being compiled, sockets are being bound.
 pub(super) fn starting() {
@@ -57,7 +82,17 @@ pub(super) fn keep_alive(server: Server) -> Option<AbortOnDropHandle<()>> {
 }
 
 fn tell(state: &[NotifyState<'_>]) {
-    if let Err(error) = sd_notify::notify(state) {
-        warn!(%error, "failed to tell the service manager (NOTIFY_SOCKET)");
+    let Some(teller) = &*TELLER else { return };
+    let lines: Vec<_> = state.iter().map(ToString::to_string).collect();
+    if teller.try_send(lines.join("\n")).is_err() {
+        warn!("the service manager does not listen (NOTIFY_SOCKET)");
+    }
+}
+
+fn pass_on(told: &Receiver<String>) {
+    for lines in told {
+        if let Err(error) = sd_notify::notify(&[NotifyState::Custom(&lines)]) {
+            warn!(%error, "failed to tell the service manager (NOTIFY_SOCKET)");
+        }
     }
 }

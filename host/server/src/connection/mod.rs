@@ -97,7 +97,9 @@ async fn hang_up(mut reader: Reader, mut output: Box<Output>, broken: bool) {
     let drain = async {
         let _ = poll_fn(|cx| output.poll_shutdown(cx)).await; // a socket that is gone already is fine
         let mut away = [0; 1024];
-        while broken && reader.read(&mut away).await.is_ok_and(|read| read > 0) {}
+        // And a stream that is dropped before its client has ended it is reset, which some clients hear first.
+        let ends = broken || reader.is_stream();
+        while ends && reader.read(&mut away).await.is_ok_and(|read| read > 0) {}
     };
     let _ = timeout(LAST_WORDS, drain).await; // whoever does not close by then is cut off
 }

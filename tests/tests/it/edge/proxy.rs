@@ -93,7 +93,7 @@ async fn nobody_but_a_trusted_proxy_may_connect() {
         Wire::connect(process.address()).await.ends().await;
     }
     process.until_metric(&format!("{HEADERS}{{outcome=\"untrusted\"}}"), 20.0).await;
-    let log = process.log();
+    let log = process.until_log("only trusted proxies may connect here").await;
     let lines = log.lines().filter(|line| line.contains("only trusted proxies may connect here")).count();
     assert!((1..20).contains(&lines), "some are told, and not all: {log}");
     assert_eq!(process.metric("socklet_sockets").await, 0.0);
