@@ -110,7 +110,7 @@ setup-rust:
 	@tests/setup/rust.sh
 
 setup-system:
-	@tests/setup/system.sh cc chromium curl fonts node npm openssl venv
+	@tests/setup/system.sh cc chromium curl fonts haproxy nginx node npm openssl venv
 
 setup-dist: $(TOOLS)/dist.stamp
 	@tests/setup/system.sh dpkg-shlibdeps

@@ -64,13 +64,16 @@ export async function watch(context, origin) {
   return seen;
 }
 
-/** Runs `work(context)` in a fresh browser, within a time; screenshots of what is open when it fails go to a folder. */
-export async function inBrowser({ out, timeout }, work) {
+/**
+ * Runs `work(context)` in a fresh browser, within a time; screenshots of what is open when it fails go to a folder.
+ * `settings` are those of the context.
+ */
+export async function inBrowser({ out, timeout, settings = {} }, work) {
   const executablePath = browserPath();
   const browser = await chromium.launch({ executablePath, args: FLAGS, timeout: timeout * 1000 });
   const late = setTimeout(() => browser.close({ reason: `not done within ${timeout} s` }), timeout * 1000);
   try {
-    const context = await browser.newContext();
+    const context = await browser.newContext(settings);
     context.setDefaultTimeout(10_000);
     try {
       return { browser: browser.version(), ...(await work(context)) };

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Installs the system packages behind the capabilities named as arguments, and only those that are missing.
 #
-# Capabilities: cc chromium curl dpkg-shlibdeps fonts node npm openssl venv. Without root and sudo it says what to install and fails.
+# Capabilities: cc chromium curl dpkg-shlibdeps fonts haproxy nginx node npm openssl venv. No service is started. Without root and sudo it says what to
+# install and fails.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
@@ -10,7 +11,8 @@ have() {
         chromium) [[ -x ${CHROMIUM:-} ]] || command -v chromium ;;
         fonts) [[ -n $(find /usr/share/fonts /usr/local/share/fonts "$HOME/.fonts" -name '*.[ot]tf' -print -quit 2>&1) ]] ;;
         venv) python3 -c 'import ensurepip, sys, venv; assert sys.version_info >= (3, 10)' ;;
-        *) command -v "$1" ;;
+        # Debian has servers where only the administrator looks.
+        *) command -v "$1" || [[ -x /usr/sbin/$1 ]] ;;
     esac >&/dev/null
 }
 
@@ -19,6 +21,7 @@ package() {
         cc) echo gcc libc6-dev ;;
         dpkg-shlibdeps) echo dpkg-dev ;;
         fonts) echo fonts-dejavu-core ;;
+        nginx) echo nginx-light ;;
         node) echo nodejs ;;
         venv) echo python3-venv ;;
         *) echo "$1" ;;
@@ -53,6 +56,14 @@ if [[ $(id -u) -ne 0 ]]; then
         exit 1
     fi
     root=(sudo)
+fi
+
+# Packages of servers would start them: whether they may is asked of this file (see invoke-rc.d(8)).
+policy=/usr/sbin/policy-rc.d
+if [[ ! -e $policy ]]; then
+    printf '#!/bin/sh\nexit 101\n' | "${root[@]}" install -m 755 /dev/stdin "$policy"
+    # shellcheck disable=SC2064 # as it is now
+    trap "${root[*]} rm -f $policy" EXIT
 fi
 
 echo "setup: installing $packages"

@@ -3,6 +3,7 @@
 use crate::{Answer, Client, Stream, Trust, Wire, client, connect, within};
 use http::{Request, header};
 use socklet_server::Bind;
+use tokio::io::AsyncWriteExt;
 use tokio_tungstenite::{
     client_async_with_config,
     tungstenite::{error::Error, handshake::client::generate_key},
@@ -17,6 +18,7 @@ pub struct Connect {
     host: String,
     headers: Vec<(String, String)>,
     tls: Option<(Trust, String)>,
+    first: Vec<u8>,
 }
 
 impl Connect {
@@ -24,9 +26,9 @@ impl Connect {
     pub fn new(to: &Bind, path: &str) -> Self {
         let host = match to {
             Bind::Tcp(address) => address.to_string(),
-            Bind::Unix(_) => "localhost".to_owned(),
+            Bind::Unix(_) | Bind::Systemd(_) => "localhost".to_owned(),
         };
-        Self { to: to.clone(), path: path.to_owned(), host, headers: Vec::new(), tls: None }
+        Self { to: to.clone(), path: path.to_owned(), host, headers: Vec::new(), tls: None, first: Vec::new() }
     }
 
     /// Adds a header field.
@@ -44,6 +46,12 @@ impl Connect {
     /// Over TLS, to a server of a name.
     pub fn tls(mut self, trust: &Trust, name: &str) -> Self {
         self.tls = Some((trust.clone(), name.to_owned()));
+        self
+    }
+
+    /// Sends bytes before everything else, TLS included.
+    pub fn first(mut self, bytes: &[u8]) -> Self {
+        self.first = bytes.to_vec();
         self
     }
 
@@ -115,7 +123,8 @@ impl Connect {
     }
 
     async fn stream(&self) -> Box<dyn Stream> {
-        let stream = connect(&self.to).await;
+        let mut stream = connect(&self.to).await;
+        within("writing", stream.write_all(&self.first)).await.expect("the connection takes bytes");
         match &self.tls {
             None => stream,
             Some((trust, name)) => match trust.secure(stream, name).await {

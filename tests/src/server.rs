@@ -122,7 +122,7 @@ impl Server {
 pub(crate) async fn get(to: &Bind, path: &str) -> Answer {
     let host = match to {
         Bind::Tcp(address) => address.to_string(),
-        Bind::Unix(_) => "localhost".to_owned(),
+        Bind::Unix(_) | Bind::Systemd(_) => "localhost".to_owned(),
     };
     let head = format!("GET {path} HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n\r\n");
     Wire::connect(to).await.request(&head).await

@@ -26,6 +26,7 @@ pub async fn connect(to: &Bind) -> Box<dyn Stream> {
                 let _ = stream.set_nodelay(true);
                 Box::new(stream) as Box<dyn Stream>
             }),
+            Bind::Systemd(name) => panic!("{name} is no address"),
             Bind::Unix(path) => UnixStream::connect(path).await.map(|stream| Box::new(stream) as Box<dyn Stream>),
         }
     };

@@ -52,6 +52,11 @@ impl Wire {
         within("writing", self.stream.write_all(bytes)).await.expect("the connection takes bytes");
     }
 
+    /// As [`Wire::write`], to a server that may hang up meanwhile. Whether it took all of it.
+    pub async fn try_write(&mut self, bytes: &[u8]) -> bool {
+        within("writing", self.stream.write_all(bytes)).await.is_ok()
+    }
+
     /// Writes a masked frame; `first` is its first byte.
     pub async fn frame(&mut self, first: u8, payload: &[u8]) {
         self.write(&Frame { first, payload: payload.to_vec() }.masked()).await;

@@ -168,6 +168,17 @@ impl Running {
         self.server.connections()
     }
 
+    /// The server, for whoever looks whether it lives.
+    pub(crate) fn server(&self) -> Server {
+        self.server.clone()
+    }
+
+    /// The longest that a drain takes.
+    pub(crate) fn drain_timeout(&self) -> Duration {
+        let plan = self.control.drain_plan();
+        plan.delay + plan.timeout
+    }
+
     /// Readiness false, no new connections after `drain.delay`, all closed in batches, what is left at the deadline cut off.
     pub async fn drain(self) -> DrainReport {
         self.health.draining();

@@ -17,7 +17,7 @@ use std::{
     os::unix::fs::{FileTypeExt, PermissionsExt},
     path::{Path, PathBuf},
     sync::Arc,
-    time::Duration,
+    time::{Duration, Instant},
 };
 use tokio::{
     io::{AsyncRead, AsyncWrite},
@@ -104,6 +104,7 @@ impl Socket {
         match bind {
             Bind::Tcp(address) => Ok(Self::bind_tcp(*address)?.0),
             Bind::Unix(path) => Ok(Self { local: bind.clone(), listening: unix(path)? }),
+            Bind::Systemd(_) => Err(io::Error::other("sockets of systemd are for listeners")),
         }
     }
 
@@ -202,6 +203,7 @@ impl fmt::Display for Peer {
 
 async fn accept(listening: Listening, terms: Terms, answers: impl Answers) {
     let slots = Arc::new(Semaphore::new(terms.connections));
+    let mut quiet_until = Instant::now();
     loop {
         let slot = slots.clone().acquire_owned().await.expect("nobody closes the slots");
         match listening.accept().await {
@@ -210,7 +212,10 @@ async fn accept(listening: Listening, terms: Terms, answers: impl Answers) {
             }
             Err(error) => {
                 // Out of descriptors, most of the time: come back when some may be free.
-                warn!(%error, "failed to accept");
+                if quiet_until <= Instant::now() {
+                    warn!(%error, "failed to accept, trying again");
+                    quiet_until = Instant::now() + Duration::from_secs(1);
+                }
                 tokio::time::sleep(Duration::from_millis(100)).await;
             }
         }

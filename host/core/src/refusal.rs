@@ -15,6 +15,8 @@ pub enum Refusal {
     UpgradeRequired,
     /// A method other than GET.
     MethodNotAllowed,
+    /// More header fields than are taken.
+    TooManyFields,
     /// Every authenticator abstained.
     Unauthenticated,
     /// The Origin is not allowed here.
@@ -42,6 +44,7 @@ impl Refusal {
             Self::BadHandshake(_) => StatusCode::BAD_REQUEST,
             Self::BadVersion | Self::UpgradeRequired => StatusCode::UPGRADE_REQUIRED,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
+            Self::TooManyFields => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
             Self::Unauthenticated => StatusCode::UNAUTHORIZED,
             Self::OriginNotAllowed => StatusCode::FORBIDDEN,
             Self::NotFound => StatusCode::NOT_FOUND,
@@ -58,6 +61,7 @@ impl Refusal {
             Self::BadVersion => "this server speaks WebSocket version 13".into(),
             Self::UpgradeRequired => "this path serves WebSocket connections".into(),
             Self::MethodNotAllowed => "use GET".into(),
+            Self::TooManyFields => "too many header fields".into(),
             Self::Unauthenticated => "authentication required".into(),
             Self::OriginNotAllowed => "origin not allowed".into(),
             Self::NotFound => "nothing here".into(),
@@ -82,6 +86,7 @@ impl Refusal {
             Self::BadVersion => "bad-version",
             Self::UpgradeRequired => "upgrade-required",
             Self::MethodNotAllowed => "method-not-allowed",
+            Self::TooManyFields => "too-many-fields",
             Self::Unauthenticated => "unauthenticated",
             Self::OriginNotAllowed => "origin-not-allowed",
             Self::NotFound => "not-found",

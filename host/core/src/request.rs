@@ -38,7 +38,7 @@ pub struct UpgradeRequest {
     pub client_ip: Option<IpAddr>,
     /// The client's port; 0 where there is none.
     pub client_port: u16,
-    /// Further facts by name: `tenant`, `route`, `http.version`, `local.address`, `tls.*`, `traceparent`, `tracestate`.
+    /// Further facts by name: `tenant`, `route`, `http.version`, `local.address`, `proxy.address`, `tls.*`, `traceparent`, `tracestate`.
     pub attributes: Vec<(String, String)>,
     /// Where it is recorded what becomes of it.
     pub trace: Option<Trace>,

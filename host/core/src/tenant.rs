@@ -15,6 +15,8 @@ use std::{
 pub struct Quotas {
     /// The most WebSocket connections, those in a handshake included.
     pub connections: Option<usize>,
+    /// How fast connections may be opened.
+    pub connection_rate: Option<Rate>,
     /// How fast messages may arrive, at all connections together.
     pub messages: Option<Rate>,
     /// How many bytes of messages may arrive in a second, at all connections together.
@@ -43,6 +45,7 @@ pub struct Tenant {
     quotas: RwLock<Quotas>,
     connections: Tally,
     topics: Tally,
+    openings: Throttle,
     messages: Throttle,
     bytes: Throttle,
     memory: Tally,
@@ -65,6 +68,7 @@ impl Tenant {
             name,
             connections: Tally::new(quotas.connections),
             topics: Tally::new(quotas.topics),
+            openings: quotas.connection_rate.map_or_else(Throttle::unlimited, Throttle::new),
             messages: quotas.messages.map_or_else(Throttle::unlimited, Throttle::new),
             bytes: quotas.bytes_per_second.map_or_else(Throttle::unlimited, Throttle::per_second),
             memory: Tally::new(quotas.memory),
@@ -96,6 +100,7 @@ impl Tenant {
             quotas: _,
             connections,
             topics,
+            openings,
             messages,
             bytes,
             memory,
@@ -111,6 +116,7 @@ impl Tenant {
         memory.set_max(quotas.memory);
         timers.set_max(quotas.timers);
         saved_state.set_max(quotas.saved_state);
+        openings.become_like(&new.openings);
         messages.become_like(&new.messages);
         bytes.become_like(&new.bytes);
         cpu.become_like(&new.cpu);
@@ -131,6 +137,11 @@ impl Tenant {
     /// Its connections.
     pub fn connections(&self) -> &Tally {
         &self.connections
+    }
+
+    /// How fast connections may be opened; none where that is not limited.
+    pub fn openings(&self) -> Option<&Throttle> {
+        Some(&self.openings).filter(|throttle| throttle.is_limited())
     }
 
     /// Its topics that have a subscriber.

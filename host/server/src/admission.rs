@@ -20,6 +20,7 @@ use socklet_core::{
     UpgradeRequest, Upgraded, Verdict,
 };
 use std::{sync::Arc, time::Duration};
+use tokio::time::Instant;
 use tracing::warn;
 
 /// What is asked for.
@@ -148,7 +149,7 @@ fn check_origin(route: &Route, asked: &Asked<'_>) -> Result<(), Refused> {
         },
         (Some(_), Some(_)) => return refused,
     };
-    if route.config.origins.allows(origin, &asked.authority, asked.origin.tls.is_some()) { Ok(()) } else { refused }
+    if route.config.origins.allows(origin, &asked.authority, asked.origin.is_secure()) { Ok(()) } else { refused }
 }
 
 fn take_place(server: &Inner, slot: &Slot, route: &Route, gate: &Arc<Gate>) -> Result<Counted, Refused> {
@@ -164,6 +165,10 @@ fn take_place(server: &Inner, slot: &Slot, route: &Route, gate: &Arc<Gate>) -> R
     }
     if !slot.client.may_connect() {
         return Err(limit("connection_rate", Refusal::TooManyRequests { retry_after: RETRY_AFTER }));
+    }
+    let openings = route.tenant().openings();
+    if openings.is_some_and(|rate| rate.take(1, Instant::now().into_std(), Duration::ZERO).is_none()) {
+        return Err(limit("tenant_connection_rate", Refusal::TooManyRequests { retry_after: RETRY_AFTER }));
     }
     server.count(route.tenant(), gate).map_err(|full| limit(full, Refusal::Unavailable { retry_after: RETRY_AFTER }))
 }
@@ -243,7 +248,8 @@ fn accept(
     let agreed = route.config.compression.and_then(|route| handshake::agree(&handshake.deflate, &route));
     let (compression, extensions) = agreed.unzip();
     let headers = &acceptance.headers;
-    let response = handshake::switch_protocols(&handshake.accept, subprotocol, extensions.as_deref(), headers);
+    let response =
+        handshake::switch_protocols(handshake.accept.as_deref(), subprotocol, extensions.as_deref(), headers);
     Ok((response.map_err(|what: InvalidAnswer| what.to_string())?, compression))
 }
 

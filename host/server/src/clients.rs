@@ -1,10 +1,11 @@
-//! What one client address may have and do: sockets at a time, connections in a time.
+//! What one client may have and do: sockets at a time, connections in a time. A client is an IPv4 address, or a network of IPv6: the
+//! machine that has one of its addresses can have them all.
 
 use crate::rate::TokenBucket;
 use socklet_core::Rate;
 use std::{
     collections::HashMap,
-    net::IpAddr,
+    net::{IpAddr, Ipv6Addr},
     sync::{Arc, Mutex},
 };
 use tokio::time::Instant;
@@ -62,8 +63,7 @@ impl Clients {
     pub(crate) fn socket(self: &Arc<Self>, ip: Option<IpAddr>) -> ClientSocket {
         let mut state = self.lock();
         let limited = state.max_sockets.is_some() || state.rate.is_some();
-        // The addresses of one IPv4 client are one, however it is written.
-        let ip = ip.map(|ip| ip.to_canonical()).filter(|_| limited);
+        let ip = ip.map(client).filter(|_| limited);
         let excess = ip.is_some_and(|ip| state.add(ip));
         ClientSocket { clients: self.clone(), ip, excess }
     }
@@ -94,6 +94,15 @@ impl State {
             let full_after = self.rate.map(|rate| rate.per).unwrap_or_default();
             self.clients.retain(|_, client| client.sockets > 0 || client.last.elapsed() < full_after);
         }
+    }
+}
+
+/// Who has an address. Those of one IPv4 client are one, however it is written; those of IPv6 that have the first 64 bits in common
+/// are one (RFC 4291, section 2.5.4).
+fn client(ip: IpAddr) -> IpAddr {
+    match ip.to_canonical() {
+        IpAddr::V6(v6) => Ipv6Addr::from_bits(v6.to_bits() >> 64 << 64).into(),
+        v4 => v4,
     }
 }
 
@@ -128,6 +137,15 @@ impl Drop for ClientSocket {
 mod tests {
     use super::*;
     use std::time::Duration;
+
+    #[test]
+    fn a_network_of_ipv6_is_one_client() {
+        let clients = Arc::new(Clients::new(Some(1), None));
+        let socket = |ip: &str| clients.socket(Some(ip.parse().unwrap()));
+        let _first = socket("2001:db8:0:1::1");
+        assert!(socket("2001:db8:0:1:ffff::2").excess);
+        assert!(!socket("2001:db8:0:2::1").excess);
+    }
 
     #[tokio::test(start_paused = true)]
     async fn sockets_and_rate_are_counted_by_address() {

@@ -1,10 +1,12 @@
-//! HTTP/1.1 on one socket: plain requests are answered, upgrades become connections.
+//! HTTP/1.1 on one socket, and what both versions of HTTP answer: plain requests are answered, upgrades become connections.
 
 use crate::{
     Route,
     admission::{self, Admission, Refused},
     connection::{self, Reader, Socket, Writer},
+    edge::forwarded,
     handshake::{self, Kind},
+    http2::Streams,
     listener::Origin,
     routing::decode_path,
     server::{Inner, Slot},
@@ -13,9 +15,18 @@ use crate::{
 };
 use bytes::Bytes;
 use futures_util::FutureExt;
-use http::{Method, Request, Response, StatusCode, header::CACHE_CONTROL, request::Parts};
+use http::{
+    Method, Request, Response, StatusCode, Version,
+    header::{CACHE_CONTROL, CONNECTION, UPGRADE},
+    request::Parts,
+};
 use http_body_util::{BodyExt, Full, combinators::UnsyncBoxBody};
-use hyper::{body::Incoming, server::conn::http1, service::service_fn, upgrade::OnUpgrade};
+use hyper::{
+    body::Incoming,
+    server::conn::http1,
+    service::service_fn,
+    upgrade::{OnUpgrade, Upgraded},
+};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use socklet_core::{ConnectionId, EventId, Refusal};
@@ -23,12 +34,21 @@ use std::{convert::Infallible, io, panic::AssertUnwindSafe, pin::pin, sync::Arc,
 use tokio::time::{Instant, sleep_until, timeout};
 use tower::ServiceExt;
 use tower_http::services::ServeDir;
-use tracing::{Instrument, debug, error, info, info_span};
+use tracing::{Instrument, debug, error, info, info_span, warn};
 
 /// What is encoded in a file's path: everything but unreserved characters and slashes.
 const FILE: &AsciiSet = &NON_ALPHANUMERIC.remove(b'/').remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 type Body = UnsyncBoxBody<Bytes, io::Error>;
+
+/// What carries a connection once it is accepted.
+#[derive(Clone, Debug)]
+pub(crate) struct Carrier {
+    /// Its two halves, and what the client sent behind its request.
+    pub(crate) take: fn(Upgraded) -> ((Reader, Writer), Bytes),
+    /// The others on its socket, where it has not a socket of its own.
+    pub(crate) streams: Option<Streams>,
+}
 
 /// How long a response may take to be read by its client, once no more requests are taken.
 const LAST_RESPONSE: Duration = Duration::from_secs(30);
@@ -41,7 +61,8 @@ pub(crate) async fn serve<S: Socket>(server: Arc<Inner>, stream: S, origin: Orig
     let handshake_timeout = config.handshake_timeout;
     let service = {
         let server = server.clone();
-        service_fn(move |request| respond::<S>(server.clone(), origin.clone(), slot.clone(), request))
+        let carrier = Carrier { take: take::<S>, streams: None };
+        service_fn(move |request| respond(server.clone(), origin.clone(), slot.clone(), request, carrier.clone()))
     };
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
@@ -95,21 +116,26 @@ where
 }
 
 /// Answers one request, and tells of it.
-async fn respond<S: Socket>(
+pub(crate) async fn respond(
     server: Arc<Inner>,
     origin: Arc<Origin>,
     slot: Arc<Slot>,
     mut request: Request<Incoming>,
+    carrier: Carrier,
 ) -> Result<Response<Body>, Infallible> {
     let started = Instant::now();
     let upgrade = hyper::upgrade::on(&mut request);
     let (parts, _) = request.into_parts();
+    let (version, fields) = (parts.version, parts.headers.len());
+    let is_tunnel = parts.method == Method::CONNECT;
+    let (origin, slot, known) = forwarded::client(&server, origin, slot, &parts.headers);
     let mut trace = Upgrade::begin(&server, &origin, &parts);
     // The access log: what was asked, with what must not be shown masked.
     let span = info_span!(
         "request",
         listener = %origin.gate.name(),
         client = origin.client.map(|client| client.to_string()),
+        proxy = origin.via.proxy(),
         tls = origin.tls.as_ref().map(|tls| tls.version),
         certificate = origin.tls.as_ref().and_then(Secured::subject),
         method = %parts.method,
@@ -117,7 +143,15 @@ async fn respond<S: Socket>(
         query = parts.uri.query().map(|query| server.config.load().mask.query(query)),
         trace_id = trace.as_ref().map(|trace| trace.trace().id().to_string()),
     );
-    let answered = AssertUnwindSafe(answer(&server, &origin, &slot, parts, trace.as_mut())).catch_unwind();
+    let answered = async {
+        match known {
+            // HTTP/1 has counted them before.
+            Ok(()) if fields > server.config.load().max_headers => refused(&Refusal::TooManyFields),
+            Ok(()) => answer(&server, &origin, &slot, parts, trace.as_mut()).await,
+            Err(refusal) => refused(&refusal),
+        }
+    };
+    let answered = AssertUnwindSafe(answered).catch_unwind();
     let answered = answered.instrument(span.clone()).await.unwrap_or_else(|_| {
         let event = EventId::next();
         span.in_scope(|| error!(%event, "panicked while answering a request"));
@@ -130,7 +164,7 @@ async fn respond<S: Socket>(
             Answered::Plain(_) => trace.forget(),
         }
     }
-    let response = match answered {
+    let mut response = match answered {
         Answered::Accepted(response, admission) => {
             let (mut admission, server) = (admission, server.clone());
             let tasks = server.tasks.clone();
@@ -138,17 +172,25 @@ async fn respond<S: Socket>(
                 || info!(name: "accepted", connection = %admission.id(), route = %admission.route_name(), "accepted"),
             );
             server.metrics.handshake("accepted", started.elapsed());
+            let Carrier { take, streams } = carrier;
             tasks.spawn(async move {
+                let _open = streams.map(|streams| streams.open());
                 admission.hold(slot);
                 // In a box of its own, which is gone when the connection lives: its task holds only what it needs.
-                let Some((socket, buffered)) = Box::pin(upgraded::<S>(&server, upgrade, admission.id())).await else {
+                let Some((socket, buffered)) = Box::pin(upgraded(&server, upgrade, take, admission.id())).await else {
                     return;
                 };
                 connection::run(server, socket, buffered, admission).await;
             });
             response.map(full)
         }
-        Answered::Refused(response, outcome) => {
+        Answered::Refused(mut response, outcome) => {
+            if is_tunnel && response.status().is_success() {
+                // Over HTTP/2 that would be a yes.
+                let event = EventId::next();
+                span.in_scope(|| warn!(%event, "plugin answered with success what it did not accept"));
+                response = handshake::refuse(&Refusal::PluginFailed(event));
+            }
             server.metrics.handshake(outcome, started.elapsed());
             span.in_scope(|| info!(name: "refused", status = response.status().as_u16(), outcome, "refused"));
             response.map(full)
@@ -158,21 +200,31 @@ async fn respond<S: Socket>(
             response
         }
     };
+    if version == Version::HTTP_2 {
+        // RFC 9113, section 8.2.2: a stream is no connection.
+        response.headers_mut().remove(CONNECTION);
+        response.headers_mut().remove(UPGRADE);
+    }
     Ok(response)
 }
 
-/// Waits for the 101 to be written: the socket, and what the client sent behind its request.
-async fn upgraded<S: Socket>(
+/// Waits for the 101, or what stands for it, to be written: the socket, and what the client sent behind its request.
+async fn upgraded(
     server: &Inner,
     upgrade: OnUpgrade,
+    take: fn(Upgraded) -> ((Reader, Writer), Bytes),
     connection: ConnectionId,
 ) -> Option<((Reader, Writer), Bytes)> {
     let Ok(Ok(upgraded)) = timeout(server.config.load().handshake_timeout, upgrade).await else {
         debug!(%connection, "client was gone before the 101");
         return None;
     };
+    Some(take(upgraded))
+}
+
+fn take<S: Socket>(upgraded: Upgraded) -> ((Reader, Writer), Bytes) {
     let parts = upgraded.downcast::<TokioIo<S>>().expect("the socket is of the type that was given to hyper");
-    Some((parts.io.into_inner().halves(), parts.read_buf))
+    (parts.io.into_inner().halves(), parts.read_buf)
 }
 
 enum Answered {
@@ -197,13 +249,12 @@ async fn answer(
             "header"
         );
     }
-    let refused = |refusal: Refusal| Answered::Refused(handshake::refuse(&refusal), refusal.as_str());
     let kind = match handshake::classify(&parts) {
         Ok(kind) => kind,
-        Err(refusal) => return refused(refusal),
+        Err(refusal) => return refused(&refusal),
     };
     let Ok(path) = decode_path(parts.uri.path()) else {
-        return refused(Refusal::BadHandshake("the path is not properly encoded"));
+        return refused(&Refusal::BadHandshake("the path is not properly encoded"));
     };
     let path = path.into_owned();
     let authority = handshake::authority(&parts).unwrap_or_default().to_owned();
@@ -215,7 +266,7 @@ async fn answer(
     let Some((route, captures)) = found else {
         return match kind {
             Kind::Plain => Answered::Plain(handshake::refuse(&Refusal::NotFound).map(full)),
-            Kind::WebSocket(_) => refused(Refusal::NotFound),
+            Kind::WebSocket(_) => refused(&Refusal::NotFound),
         };
     };
     let handshake = match kind {
@@ -223,7 +274,7 @@ async fn answer(
         Kind::WebSocket(handshake) => handshake,
     };
     if route.behavior.is_none() {
-        return refused(Refusal::NotFound);
+        return refused(&Refusal::NotFound);
     }
     let asked =
         admission::Asked { parts: &parts, handshake, origin, authority, path, captures, trace: trace.as_deref_mut() };
@@ -234,14 +285,18 @@ async fn answer(
             if let Some(trace) = trace {
                 trace.refused(&refusal);
             }
-            refused(refusal)
+            refused(&refusal)
         }
         Ok(Err(Refused::Plugin(response, outcome))) => Answered::Refused(*response, outcome),
         Err(_) => {
             server.metrics.limit_hit("handshake_timeout", Some((route.tenant().name(), &route.config.name)));
-            refused(Refusal::Unavailable { retry_after: Duration::from_secs(1) })
+            refused(&Refusal::Unavailable { retry_after: Duration::from_secs(1) })
         }
     }
+}
+
+fn refused(refusal: &Refusal) -> Answered {
+    Answered::Refused(handshake::refuse(refusal), refusal.as_str())
 }
 
 /// Answers a request that asks for no WebSocket, for a path (decoded).

@@ -1,7 +1,9 @@
 //! Listening sockets: TCP on IPv4 and IPv6, and UNIX sockets.
 
 use crate::{
+    edge::{Edge, Via},
     gate::Gate,
+    inherited::{self, Inherited},
     tls::{Secured, Tls, TlsAcceptor},
     workers::Worker,
 };
@@ -27,12 +29,14 @@ pub enum Bind {
     Tcp(SocketAddr),
     /// A UNIX socket, by its path.
     Unix(PathBuf),
+    /// A socket that the process was given, by its name.
+    Systemd(String),
 }
 
 /// Not an address to listen on.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "{0:?} is not an address to listen on: write \"127.0.0.1:8080\", \"[::1]:8080\", \":8080\" or \"unix:/run/x.sock\""
+    "{0:?} is not an address to listen on: write \"127.0.0.1:8080\", \"[::1]:8080\", \":8080\", \"unix:/run/x.sock\" or \"systemd:NAME\""
 )]
 pub struct InvalidBind(String);
 
@@ -45,6 +49,10 @@ pub struct ListenerConfig {
     pub bind: Bind,
     /// TLS on it; none: it is plain.
     pub tls: Option<Tls>,
+    /// What stands in front of it.
+    pub edge: Edge,
+    /// Whether other processes of this user may listen on the same address and port (`SO_REUSEPORT`).
+    pub reuse_port: bool,
 }
 
 /// A listener cannot be bound.
@@ -74,6 +82,7 @@ pub struct Listener {
     local: Bind,
     socket: Listening,
     tls: Option<TlsAcceptor>,
+    edge: Arc<Edge>,
     worker: Arc<Worker>,
 }
 
@@ -87,7 +96,8 @@ enum Listening {
 #[derive(Debug)]
 struct UnixSocket {
     listener: UnixListener,
-    file: Arc<SocketFile>,
+    /// None: it belongs to whoever made the socket.
+    file: Option<Arc<SocketFile>>,
 }
 
 /// Removes a UNIX socket's file when its listener goes.
@@ -107,10 +117,12 @@ pub(crate) struct Origin {
     pub(crate) gate: Arc<Gate>,
     /// The listener's own address, as this socket sees it.
     pub(crate) local: String,
-    /// None on a UNIX socket.
+    /// None on a UNIX socket, and where a proxy knows no address.
     pub(crate) client: Option<SocketAddr>,
     /// None on a plain listener, and before the handshake.
     pub(crate) tls: Option<Secured>,
+    /// The proxies in front.
+    pub(crate) via: Via,
 }
 
 // === impl Bind ===
@@ -122,6 +134,11 @@ impl FromStr for Bind {
         let invalid = || InvalidBind(s.to_owned());
         if let Some(path) = s.strip_prefix("unix:") {
             return if path.is_empty() { Err(invalid()) } else { Ok(Self::Unix(path.into())) };
+        }
+        if let Some(name) = s.strip_prefix("systemd:") {
+            let good =
+                matches!(name.len(), 1..=255) && name.bytes().all(|byte| byte.is_ascii_graphic() && byte != b':');
+            return if good { Ok(Self::Systemd(name.to_owned())) } else { Err(invalid()) };
         }
         if let Some(port) = s.strip_prefix(':') {
             let port = port.parse().map_err(|_| invalid())?;
@@ -136,7 +153,17 @@ impl fmt::Display for Bind {
         match self {
             Self::Tcp(address) => write!(f, "{address}"),
             Self::Unix(path) => write!(f, "unix:{}", path.display()),
+            Self::Systemd(name) => write!(f, "systemd:{name}"),
         }
+    }
+}
+
+// === impl Origin ===
+
+impl Origin {
+    /// Whether the client's own connection is secure: a proxy in front may have ended it.
+    pub(crate) fn is_secure(&self) -> bool {
+        self.via.secure().unwrap_or(self.tls.is_some())
     }
 }
 
@@ -149,16 +176,17 @@ impl Listener {
     ///
     /// When the address is in use or not ours. A UNIX socket that nobody listens on any more is replaced.
     pub(crate) fn bind(config: ListenerConfig, worker: &Arc<Worker>) -> Result<Self, BindError> {
-        let ListenerConfig { name, bind, tls } = config;
+        let ListenerConfig { name, bind, tls, edge, reuse_port } = config;
         let _entered = worker.runtime().enter();
         let bound = match &bind {
-            Bind::Tcp(address) => bind_tcp(*address, None),
+            Bind::Tcp(address) => bind_tcp(*address, reuse_port, None),
             Bind::Unix(path) => bind_unix(path),
+            Bind::Systemd(name) => take_over(name),
         };
         match bound {
             Ok((local, socket)) => {
-                let tls = tls.map(TlsAcceptor::new);
-                Ok(Self { name, bind, local, socket, tls, worker: worker.clone() })
+                let (tls, edge) = (tls.map(TlsAcceptor::new), Arc::new(edge));
+                Ok(Self { name, bind, local, socket, tls, edge, worker: worker.clone() })
             }
             Err(source) => Err(BindError { name, bind, source }),
         }
@@ -170,12 +198,12 @@ impl Listener {
     ///
     /// When there is no descriptor left.
     pub(crate) fn with_socket_of(config: ListenerConfig, other: &Self) -> Result<Self, BindError> {
-        let ListenerConfig { name, bind, tls } = config;
+        let ListenerConfig { name, bind, tls, edge, reuse_port } = config;
         let _entered = other.worker.runtime().enter();
-        match other.socket.again() {
+        match other.socket.again().and_then(|socket| socket.shared(reuse_port)) {
             Ok(socket) => {
                 let (local, tls, worker) = (other.local.clone(), tls.map(TlsAcceptor::new), other.worker.clone());
-                Ok(Self { name, bind, local, socket, tls, worker })
+                Ok(Self { name, bind, local, socket, tls, edge: Arc::new(edge), worker })
             }
             Err(source) => Err(BindError { name, bind, source }),
         }
@@ -188,16 +216,16 @@ impl Listener {
     ///
     /// As [`Listener::bind`].
     pub(crate) fn bind_beside(config: ListenerConfig, other: &Self) -> Result<Self, BindError> {
-        let ListenerConfig { name, bind, tls } = config;
+        let ListenerConfig { name, bind, tls, edge, reuse_port } = config;
         let _entered = other.worker.runtime().enter();
         let bound = match (&bind, &other.socket) {
-            (Bind::Tcp(address), Listening::Tcp(socket)) => bind_tcp(*address, Some(socket)),
+            (Bind::Tcp(address), Listening::Tcp(socket)) => bind_tcp(*address, reuse_port, Some(socket)),
             _ => Err(io::ErrorKind::AddrInUse.into()),
         };
         match bound {
             Ok((local, socket)) => {
-                let tls = tls.map(TlsAcceptor::new);
-                Ok(Self { name, bind, local, socket, tls, worker: other.worker.clone() })
+                let (tls, edge) = (tls.map(TlsAcceptor::new), Arc::new(edge));
+                Ok(Self { name, bind, local, socket, tls, edge, worker: other.worker.clone() })
             }
             Err(source) => Err(BindError { name, bind, source }),
         }
@@ -278,13 +306,22 @@ impl Listener {
             }
             Accepted::Unix(_) => self.local.to_string(),
         };
-        Ok((stream, Origin { gate: gate.clone(), local, client, tls: None }))
+        let via = Via::new(self.edge.clone(), client);
+        Ok((stream, Origin { gate: gate.clone(), local, client, tls: None, via }))
     }
 }
 
 // === impl Listening ===
 
 impl Listening {
+    /// Lets other processes listen at its address, or not.
+    fn shared(self, reuse_port: bool) -> io::Result<Self> {
+        if let Self::Tcp(socket) = &self {
+            SockRef::from(socket).set_reuse_port(reuse_port)?;
+        }
+        Ok(self)
+    }
+
     /// The same socket once more.
     fn again(&self) -> io::Result<Self> {
         Ok(match self {
@@ -301,13 +338,14 @@ impl Listening {
 }
 
 /// `beside`: a socket that may be in the way, and is about to go.
-fn bind_tcp(address: SocketAddr, beside: Option<&TcpListener>) -> io::Result<(Bind, Listening)> {
+fn bind_tcp(address: SocketAddr, reuse_port: bool, beside: Option<&TcpListener>) -> io::Result<(Bind, Listening)> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     if let SocketAddr::V6(v6) = address {
         // Only the wildcard serves IPv4 too; whatever the system's default is.
         socket.set_only_v6(!v6.ip().is_unspecified())?;
     }
     socket.set_reuse_address(true)?;
+    socket.set_reuse_port(reuse_port)?;
     socket.set_nonblocking(true)?;
     let bind = || {
         socket.bind(&SockAddr::from(address))?;
@@ -316,12 +354,14 @@ fn bind_tcp(address: SocketAddr, beside: Option<&TcpListener>) -> io::Result<(Bi
     match beside {
         None => bind()?,
         Some(other) => {
-            // Linux allows it where both sockets have the option. Neither keeps it: a second server is to be kept off the port.
+            // Linux allows it where both sockets have the option. Neither keeps it where it is not asked for: a second server is to be
+            // kept off the port.
             let other = SockRef::from(other);
+            let before = other.reuse_port()?;
             other.set_reuse_port(true)?;
             let bound = socket.set_reuse_port(true).and_then(|()| bind());
-            other.set_reuse_port(false)?;
-            bound.and_then(|()| socket.set_reuse_port(false))?;
+            other.set_reuse_port(before)?;
+            bound.and_then(|()| socket.set_reuse_port(reuse_port))?;
         }
     }
     let socket = TcpListener::from_std(socket.into())?;
@@ -335,8 +375,25 @@ fn bind_unix(path: &Path) -> io::Result<(Bind, Listening)> {
             std::fs::remove_file(path)?;
         }
     }
-    let socket = UnixSocket { listener: UnixListener::bind(path)?, file: Arc::new(SocketFile(path.to_owned())) };
+    let file = Some(Arc::new(SocketFile(path.to_owned())));
+    let socket = UnixSocket { listener: UnixListener::bind(path)?, file };
     Ok((Bind::Unix(path.to_owned()), Listening::Unix(socket)))
+}
+
+fn take_over(name: &str) -> io::Result<(Bind, Listening)> {
+    match inherited::socket(name)? {
+        Inherited::Tcp(socket) => {
+            let local = Bind::Tcp(socket.local_addr()?);
+            Ok((local, Listening::Tcp(TcpListener::from_std(socket)?)))
+        }
+        Inherited::Unix(socket) => {
+            let address = socket.local_addr()?;
+            let local =
+                address.as_pathname().map_or_else(|| Bind::Systemd(name.to_owned()), |path| Bind::Unix(path.into()));
+            let listener = UnixListener::from_std(socket)?;
+            Ok((local, Listening::Unix(UnixSocket { listener, file: None })))
+        }
+    }
 }
 
 impl Drop for SocketFile {
@@ -357,10 +414,11 @@ mod tests {
             ("[::1]:80", "[::1]:80"),
             (":80", "[::]:80"),
             ("unix:/run/x.sock", "unix:/run/x.sock"),
+            ("systemd:web.socket", "systemd:web.socket"),
         ] {
             assert_eq!(text.parse::<Bind>().unwrap().to_string(), shown);
         }
-        for bad in ["", "80", "localhost:80", "127.0.0.1", ":", "unix:", "[::1]"] {
+        for bad in ["", "80", "localhost:80", "127.0.0.1", ":", "unix:", "[::1]", "systemd:", "systemd:a:b"] {
             assert!(bad.parse::<Bind>().is_err(), "{bad:?}");
         }
     }
@@ -370,7 +428,13 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("s");
         drop(std::os::unix::net::UnixListener::bind(&path).unwrap());
-        let config = || ListenerConfig { name: "a".parse().unwrap(), bind: Bind::Unix(path.clone()), tls: None };
+        let config = || ListenerConfig {
+            name: "a".parse().unwrap(),
+            bind: Bind::Unix(path.clone()),
+            tls: None,
+            edge: Edge::default(),
+            reuse_port: false,
+        };
         let threads = Threads::here();
         let live = Listener::bind(config(), threads.for_listener()).unwrap();
         assert!(Listener::bind(config(), threads.for_listener()).is_err());

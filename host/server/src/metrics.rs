@@ -30,6 +30,7 @@ pub struct Series {
     handshakes: Family<OutcomeLabels, Counter>,
     handshake_duration: Histogram,
     tls_handshakes: Family<OutcomeLabels, Counter>,
+    proxy_headers: Family<OutcomeLabels, Counter>,
     received: ByOpcode,
     sent: ByOpcode,
     pub(crate) received_bytes: Counter,
@@ -114,6 +115,7 @@ impl Metrics {
             closed: Family::default(),
             handshakes: Family::default(),
             tls_handshakes: Family::default(),
+            proxy_headers: Family::default(),
             handshake_duration: Histogram::new(exponential_buckets(0.0005, 2.0, 16)),
             received: ByOpcode::register(registry, "messages_received", "Messages that arrived"),
             sent: ByOpcode::register(registry, "messages_sent", "Messages that were queued for clients"),
@@ -144,6 +146,7 @@ impl Metrics {
             m.handshake_duration.clone(),
         );
         registry.register("tls_handshakes", "TLS handshakes by outcome", m.tls_handshakes.clone());
+        registry.register("proxy_headers", "Headers of the PROXY protocol by outcome", m.proxy_headers.clone());
         registry.register("received_bytes", "Bytes of messages that arrived", m.received_bytes.clone());
         registry.register("sent_bytes", "Bytes written to clients, frame headers included", m.sent_bytes.clone());
         registry.register("send_queue_bytes", "Bytes queued and not yet written", m.queue_bytes.clone());
@@ -212,6 +215,10 @@ impl Series {
 
     pub(crate) fn tls_handshake(&self, outcome: &'static str) {
         self.tls_handshakes.get_or_create(&OutcomeLabels { outcome }).inc();
+    }
+
+    pub(crate) fn proxy_header(&self, outcome: &'static str) {
+        self.proxy_headers.get_or_create(&OutcomeLabels { outcome }).inc();
     }
 
     pub(crate) fn message_received(&self, opcode: Opcode, bytes: usize) {

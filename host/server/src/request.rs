@@ -1,7 +1,7 @@
 //! From an HTTP request's head to the record that plugins see.
 
 use crate::{Route, listener::Origin, tls::Secured};
-use http::{HeaderMap, Version, request::Parts};
+use http::{HeaderMap, Method, Version, request::Parts};
 use socklet_core::{ConnectionId, Field, UpgradeRequest};
 
 /// The record of a request that asks for a WebSocket.
@@ -20,12 +20,14 @@ pub(crate) fn upgrade_request(
         ("http.version".to_owned(), version(parts.version).to_owned()),
     ];
     attributes.push(("local.address".to_owned(), origin.local.clone()));
+    attributes.extend(origin.via.proxy().map(|proxy| ("proxy.address".to_owned(), proxy.to_owned())));
     attributes.extend(origin.tls.iter().flat_map(Secured::attributes));
     UpgradeRequest {
         connection,
         listener: origin.gate.name().to_string(),
-        method: parts.method.to_string(),
-        secure: origin.tls.is_some(),
+        // An extended CONNECT (RFC 8441) asks what a GET does.
+        method: Method::GET.to_string(),
+        secure: origin.is_secure(),
         authority: authority.to_owned(),
         path,
         query: parts.uri.query().map(str::to_owned),
@@ -51,5 +53,9 @@ fn fields(headers: &HeaderMap) -> Vec<Field> {
 }
 
 fn version(version: Version) -> &'static str {
-    if version == Version::HTTP_10 { "1.0" } else { "1.1" }
+    match version {
+        Version::HTTP_10 => "1.0",
+        Version::HTTP_2 => "2",
+        _ => "1.1",
+    }
 }

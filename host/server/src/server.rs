@@ -5,8 +5,9 @@ use crate::{
     clients::{ClientSocket, Clients},
     connection::Socket,
     drain::{Drain, DrainReport, drain},
+    edge::{Seldom, proxy},
     gate::{Gate, Passed},
-    http,
+    http, http2,
     listener::{Accepted, Origin},
     listeners::Listeners,
     registry::{Cork, Peer},
@@ -17,6 +18,7 @@ use arc_swap::ArcSwap;
 use socklet_core::{CloseFrame, CloseReason, Permit, Room, Taken, Tenant};
 use std::{
     fmt, io,
+    net::SocketAddr,
     sync::{
         Arc, Mutex, OnceLock, PoisonError, Weak,
         atomic::{AtomicBool, AtomicUsize, Ordering},
@@ -60,13 +62,21 @@ pub(crate) struct Inner {
     connections: Arc<AtomicUsize>,
     sockets: Room,
     clients: Arc<Clients>,
+    /// Sockets that were refused for their header of the PROXY protocol.
+    refused: Seldom,
     pub(crate) threads: Arc<Threads>,
+}
+
+/// A socket's share of the server, and its client's share of what one client may have.
+#[derive(Debug)]
+pub(crate) struct Slot {
+    pub(crate) client: ClientSocket,
+    socket: Arc<SocketSlot>,
 }
 
 /// A socket's share of the server, held until it is closed.
 #[derive(Debug)]
-pub(crate) struct Slot {
-    pub(crate) client: ClientSocket,
+struct SocketSlot {
     place: Place,
     _permit: Permit,
     metrics: Metrics,
@@ -107,6 +117,7 @@ impl Server {
             connections: Arc::default(),
             sockets,
             clients,
+            refused: Seldom::default(),
             threads,
         };
         Self { inner: Arc::new(inner) }
@@ -130,6 +141,11 @@ impl Server {
         self.inner.connections.load(Ordering::Relaxed)
     }
 
+    /// Waits until every thread that serves connections has answered: none of them is stuck.
+    pub async fn answers(&self) {
+        self.inner.threads.answer().await;
+    }
+
     /// Stops accepting, closes every connection in paced batches, waits for every `on-close`; at the deadline what is left is cut off.
     /// For good: see [`Server::drain_only`] for a drain after which the server goes on.
     pub async fn drain(&self, plan: Drain) -> DrainReport {
@@ -138,7 +154,7 @@ impl Server {
 
     /// Accepts until the server drains, or it is over for the listener.
     pub(crate) async fn accept(&self, listener: &Listener, gate: &Arc<Gate>, over: &CancellationToken) {
-        let mut backoff = Backoff::default();
+        let (mut backoff, failures) = (Backoff::default(), Seldom::default());
         loop {
             // The slot is taken before the socket: over the limit, clients wait in the kernel.
             let permit = tokio::select! {
@@ -155,14 +171,20 @@ impl Server {
             };
             match accepted {
                 Ok((stream, origin)) => {
+                    if backoff.is_begun() {
+                        info!("accepting again");
+                    }
                     backoff = Backoff::default();
                     self.inner.clone().start(stream, origin, permit, listener);
                 }
                 Err(error) => {
                     self.inner.metrics.accept_errors.inc();
                     if backoff.is_needed(&error) {
-                        warn!(%error, "failed to accept, backing off");
+                        if let Some(times) = failures.happens() {
+                            warn!(%error, times, "failed to accept, trying again");
+                        }
                         tokio::select! {
+                            () = self.inner.draining.cancelled() => break,
                             () = over.cancelled() => break,
                             () = tokio::time::sleep(backoff.next()) => {}
                         }
@@ -198,8 +220,12 @@ impl fmt::Debug for Server {
 
 impl Inner {
     fn start(self: Arc<Self>, stream: Accepted, origin: Origin, permit: Permit, listener: &Listener) {
+        if !origin.via.may_begin() {
+            self.refuse(&origin, "untrusted", &"only trusted proxies may connect here");
+            return;
+        }
         let slot = self.slot(&origin, permit);
-        let worker = slot.place.worker().clone();
+        let worker = slot.socket.place.worker().clone();
         let (tls, tasks) = (listener.tls().cloned(), self.tasks.clone());
         match (stream, Arc::ptr_eq(&worker, listener.worker())) {
             (Accepted::Tcp(stream), true) => drop(tasks.spawn(self.serve(stream, tls, origin, slot))),
@@ -238,21 +264,60 @@ impl Inner {
 
     pub(crate) fn slot(&self, origin: &Origin, permit: Permit) -> Slot {
         self.metrics.sockets.inc();
-        let client = self.clients.socket(origin.client.map(|client| client.ip()));
-        Slot { client, place: self.threads.place(), _permit: permit, metrics: self.metrics.clone() }
+        let socket = SocketSlot { place: self.threads.place(), _permit: permit, metrics: self.metrics.clone() };
+        Slot { client: self.client(origin), socket: Arc::new(socket) }
+    }
+
+    /// The share that the client of a socket has. Where it is not known yet who that is, nobody's.
+    fn client(&self, origin: &Origin) -> ClientSocket {
+        let client = origin.client.filter(|_| origin.via.knows_client());
+        self.clients.socket(client.map(|client| client.ip()))
+    }
+
+    /// Notes a socket that is not served for its header of the PROXY protocol.
+    fn refuse(&self, origin: &Origin, outcome: &'static str, reason: &dyn fmt::Display) {
+        self.metrics.proxy_header(outcome);
+        if let Some(times) = self.refused.happens() {
+            let peer = origin.client.map(|client| client.to_string());
+            warn!(listener = %origin.gate.name(), peer, outcome, %reason, times, "refused for its proxy header");
+        }
     }
 
     /// Serves a socket until it closes or becomes a WebSocket, behind TLS where the listener has that.
-    async fn serve<S>(self: Arc<Self>, stream: S, tls: Option<TlsAcceptor>, origin: Origin, slot: Slot)
+    async fn serve<S>(self: Arc<Self>, mut stream: S, tls: Option<TlsAcceptor>, mut origin: Origin, mut slot: Slot)
     where
         S: Socket + Into<Io>,
     {
         let deadline = Instant::now() + self.config.load().handshake_timeout;
+        if origin.via.expects_header() {
+            if !Box::pin(self.introduce(&mut stream, &mut origin, deadline)).await {
+                return;
+            }
+            slot.client = self.client(&origin);
+        }
         match tls {
+            None if origin.via.may_speak_http2() => {
+                Box::pin(http2::tell_apart(self, stream, origin, slot, deadline)).await;
+            }
             None => http::serve(self, stream, origin, slot, deadline).await,
             // In a box: plain sockets need no room for it.
             Some(tls) => Box::pin(self.secure(stream.into(), tls, origin, slot, deadline)).await,
         }
+    }
+
+    /// Learns from a proxy who the client is. Whether that was said.
+    async fn introduce(&self, stream: &mut impl Socket, origin: &mut Origin, deadline: Instant) -> bool {
+        let arrived = tokio::select! {
+            arrived = proxy::arrive(stream, origin, deadline) => arrived,
+            () = self.draining.cancelled() => return false,
+        };
+        match arrived {
+            Ok(outcome) => self.metrics.proxy_header(outcome),
+            // Whoever looks whether the port is open says nothing.
+            Err(proxy::Bad::Closed) => self.metrics.proxy_header("closed"),
+            Err(ref bad) => self.refuse(origin, bad.outcome(), bad),
+        }
+        arrived.is_ok()
     }
 
     async fn secure(self: Arc<Self>, io: Io, tls: TlsAcceptor, mut origin: Origin, slot: Slot, deadline: Instant) {
@@ -263,8 +328,13 @@ impl Inner {
         match accepted {
             Ok((stream, secured, outcome)) => {
                 self.metrics.tls_handshake(outcome);
+                let is_http2 = secured.http2;
                 origin.tls = Some(secured);
-                http::serve(self, stream, origin, slot, deadline).await;
+                if is_http2 {
+                    http2::serve(self, stream, origin, slot, deadline).await;
+                } else {
+                    http::serve(self, stream, origin, slot, deadline).await;
+                }
             }
             Err(Failed { outcome, reason }) => {
                 self.metrics.tls_handshake(outcome);
@@ -320,11 +390,16 @@ impl Drop for Counted {
 impl Slot {
     /// Where what is sent on this socket's thread is collected.
     pub(crate) fn cork(&self) -> &Arc<Cork> {
-        &self.place.worker().cork
+        &self.socket.place.worker().cork
+    }
+
+    /// The same socket, for a client that came over it.
+    pub(crate) fn of_client(&self, server: &Inner, client: Option<SocketAddr>) -> Self {
+        Self { client: server.clients.socket(client.map(|client| client.ip())), socket: self.socket.clone() }
     }
 }
 
-impl Drop for Slot {
+impl Drop for SocketSlot {
     fn drop(&mut self) {
         self.metrics.sockets.dec();
     }
@@ -353,9 +428,14 @@ impl Backoff {
         )
     }
 
+    /// Whether the last accept failed.
+    fn is_begun(&self) -> bool {
+        self.0 > 0
+    }
+
     fn next(&mut self) -> Duration {
         let pause = Duration::from_millis(10 << self.0.min(7)).min(Duration::from_secs(1));
-        self.0 += 1;
+        self.0 = self.0.saturating_add(1);
         pause
     }
 }

@@ -72,6 +72,14 @@ impl Threads {
         Arc::new(Self { workers: vec![Arc::new(worker)], next: AtomicUsize::new(0) })
     }
 
+    /// Has every thread do a little, and waits for it.
+    pub(crate) async fn answer(&self) {
+        for worker in &self.workers {
+            // It cannot panic; where its runtime is over, nobody asks for long.
+            let _ = worker.runtime().spawn(async {}).await;
+        }
+    }
+
     /// The thread that accepts for the next listener.
     pub(crate) fn for_listener(&self) -> &Arc<Worker> {
         &self.workers[self.next.fetch_add(1, Relaxed) % self.workers.len()]

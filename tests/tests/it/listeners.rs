@@ -60,6 +60,7 @@ async fn every_kind_serves_at_once() {
                 assert_eq!(request["authority"], json!(address.to_string()));
                 assert_eq!(attributes["local.address"], address.to_string());
             }
+            Bind::Systemd(name) => panic!("{name} is no address"),
             Bind::Unix(path) => {
                 assert_eq!(path, &socket);
                 assert!(std::fs::metadata(path).unwrap().file_type().is_socket());

@@ -20,6 +20,7 @@ mod counter;
 mod dist;
 mod doctor;
 mod drain;
+mod edge;
 mod endings;
 mod frames;
 mod guests;

@@ -69,6 +69,8 @@ struct Used {
 struct QuotaInfo {
     max_connections: Option<usize>,
     /// Such as `500/s`.
+    connection_rate: Option<String>,
+    /// Such as `500/s`.
     messages_per_second: Option<String>,
     bytes_per_second: Option<u64>,
     max_topics: Option<usize>,
@@ -111,6 +113,7 @@ impl TenantInfo {
     fn of(LiveTenant { tenant, file, plugins, routes }: &LiveTenant, engine: &Plugins) -> Self {
         let Quotas {
             connections,
+            connection_rate,
             messages,
             bytes_per_second,
             topics,
@@ -136,6 +139,7 @@ impl TenantInfo {
             },
             quotas: QuotaInfo {
                 max_connections: connections,
+                connection_rate: connection_rate.map(|rate| rate.to_string()),
                 messages_per_second: messages.map(|rate| rate.to_string()),
                 bytes_per_second,
                 max_topics: topics,

@@ -20,6 +20,8 @@ impl Address {
         match bind {
             Bind::Tcp(address) => Self::Http(reachable(*address).to_string()),
             Bind::Unix(path) => Self::Unix(path.clone()),
+            // It has no path; it is not what an admin API is on.
+            Bind::Systemd(name) => Self::Unix(name.into()),
         }
     }
 

@@ -46,6 +46,7 @@ fn url(scheme: &str, bind: &Bind, route: &RoutePlan) -> String {
     let authority = match (route.config.hosts.first(), bind) {
         (Some(host), Bind::Tcp(address)) => format!("{host}:{}", address.port()),
         (None, Bind::Tcp(address)) => address::reachable(*address).to_string(),
+        (_, Bind::Systemd(_)) => return format!("{scheme}+{bind}:{}", route.shown_path),
         (_, Bind::Unix(path)) => return format!("{scheme}+unix:{}:{}", path.display(), route.shown_path),
     };
     format!("{scheme}://{authority}{}", route.shown_path)

@@ -23,6 +23,7 @@ mod run;
 mod serve;
 mod signals;
 mod status;
+mod supervisor;
 mod table;
 mod target;
 mod tenant;
@@ -139,6 +140,12 @@ enum Command {
 pub fn main() -> ExitCode {
     // Mistakes in the arguments end here, with 2.
     let arguments = Arguments::parse();
+    if let Command::Serve { .. } | Command::Run(_) = arguments.command
+        && let Err(error) = socklet_server::inherit_sockets()
+    {
+        let error = anyhow::Error::new(error).context("failed to take over the sockets of LISTEN_FDS");
+        return exit::report(Err(error.into()));
+    }
     let outcome = match arguments.command {
         Command::Serve { config } => block_on(serve::serve(config)),
         Command::Run(arguments) => block_on(run::run(arguments)),

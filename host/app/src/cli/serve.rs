@@ -5,6 +5,7 @@ use super::{
     exit::Failure,
     out,
     signals::{Asked, Signals},
+    supervisor,
 };
 use crate::{Config, descriptors, logs::Logs};
 use anyhow::anyhow;
@@ -22,6 +23,7 @@ pub(super) async fn until_signal(config: Config) -> Result<(), Failure> {
     let _logs = Logs::start(&config.log);
     descriptors::provide_for(config.server.max_connections);
     let mut signals = Signals::listen()?;
+    supervisor::starting();
     let app = tokio::select! {
         app = config.build() => app?,
         () = signals.stop() => return Ok(()),
@@ -29,6 +31,8 @@ pub(super) async fn until_signal(config: Config) -> Result<(), Failure> {
     let addresses = announce::addresses(&app);
     let running = app.start();
     out::print(&addresses);
+    let _alive = supervisor::keep_alive(running.server());
+    supervisor::ready("serving");
     loop {
         let asked = tokio::select! {
             asked = signals.next() => asked,
@@ -37,12 +41,17 @@ pub(super) async fn until_signal(config: Config) -> Result<(), Failure> {
         if asked == Asked::Stop {
             break;
         }
+        supervisor::reloading();
         tokio::select! {
             // It is logged what became of it.
-            _ = running.reload() => {}
+            reloaded = running.reload() => supervisor::ready(match reloaded {
+                Ok(()) => "serving",
+                Err(_) => "serving; the last reload failed, and what was before goes on",
+            }),
             () = signals.stop() => break,
         }
     }
+    supervisor::stopping(running.connections(), running.drain_timeout());
     tokio::select! {
         _ = running.drain() => Ok(()),
         () = signals.stop() => Err(anyhow!("stopped by a second signal before the drain was done").into()),

@@ -77,6 +77,10 @@ pub(super) fn admin(table: &Table<'_>, folder: &Path) -> Option<AdminPlan> {
             let path = folder.join(path);
             Bind::Unix(std::path::absolute(&path).unwrap_or(path))
         }
+        Bind::Systemd(_) => {
+            table.wrong("bind", "sockets of systemd are for listeners; write unix: and a path, or an address and port");
+            return None;
+        }
         bind @ Bind::Tcp(_) => {
             if !table.has("token_file") && !table.has("tokens_file") {
                 let message = "an address needs a token_file or a tokens_file, too; only a unix: path can do without";

@@ -256,6 +256,7 @@ impl PluginPlan {
 pub(crate) fn changed_quotas(from: &Quotas, to: &Quotas) -> Keys {
     let Quotas {
         connections,
+        connection_rate,
         messages,
         bytes_per_second,
         topics,
@@ -268,6 +269,7 @@ pub(crate) fn changed_quotas(from: &Quotas, to: &Quotas) -> Keys {
     } = from;
     differing([
         ("max_connections", *connections == to.connections),
+        ("connection_rate", *connection_rate == to.connection_rate),
         ("messages_per_second", *messages == to.messages),
         ("bytes_per_second", *bytes_per_second == to.bytes_per_second),
         ("max_topics", *topics == to.topics),

@@ -3,7 +3,7 @@
 use super::{
     Config, Draft, PluginPlan, Problems, admin,
     base::Base,
-    document, folder,
+    document, edge, folder,
     mistake::Place,
     origin::Origin,
     plugins,
@@ -203,7 +203,9 @@ fn listeners(top: &Table<'_>, folder: &Path) -> (Vec<PlacedListener>, Certificat
     }
     let (mut listeners, mut certificates) = (Vec::<PlacedListener>::new(), Certificates::new());
     for table in tables {
-        let Some(sections::Listener { name, bind }) = sections::Listener::read(&table, None) else { continue };
+        let Some(section) = sections::Listener::read(&table, None) else { continue };
+        let edge = edge::edge(&table, &section);
+        let sections::Listener { name, bind, reuse_port, .. } = section;
         if listeners.iter().any(|(other, _)| other.name == name) {
             table.wrong("name", format!("another listener is called {name}, too; give each a name of its own"));
         }
@@ -212,11 +214,11 @@ fn listeners(top: &Table<'_>, folder: &Path) -> (Vec<PlacedListener>, Certificat
         if let Some((other, _)) = listeners.iter().find(taken) {
             table.wrong("bind", format!("the listener {} has this address already", other.name));
         }
-        let tls = tls::tls(&table, folder).map(|(tls, places)| {
+        let tls = tls::tls(&table, edge.http2, folder).map(|(tls, places)| {
             certificates.insert(name.clone(), places);
             tls
         });
-        listeners.push((ListenerConfig { name, bind, tls }, table.place("bind")));
+        listeners.push((ListenerConfig { name, bind, tls, edge, reuse_port }, table.place("bind")));
     }
     (listeners, certificates)
 }

@@ -9,6 +9,7 @@ mod base;
 mod changes;
 mod decode;
 mod draft;
+mod edge;
 mod environment;
 mod folder;
 mod mistake;

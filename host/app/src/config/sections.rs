@@ -9,23 +9,13 @@ use super::{
 };
 use socklet_core::{ListenerName, PluginName, Rate, RouteName, TenantName};
 use socklet_plugin::OnSwap;
-use socklet_server::{Bind, Level, SlowConsumer, TlsVersion, WindowBits};
+use socklet_server::{Bind, Level, ProxyProtocol, RealIpHeader, SlowConsumer, TlsVersion, TrustedProxy, WindowBits};
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 /// Every section, in the order of the documentation.
 pub(crate) const SECTIONS: &[Section] = &[
     Section { name: "", shape: Shape::Once, doc: Top::DOC, keys: &[Top::KEYS], later: &[("cluster", "clustering")] },
-    Section {
-        name: "listener",
-        shape: Shape::Many,
-        doc: Listener::DOC,
-        keys: &[Listener::KEYS],
-        later: &[
-            ("proxy_protocol", "the PROXY protocol"),
-            ("trusted_proxies", "trusted proxies"),
-            ("real_ip_header", "client addresses from a header"),
-        ],
-    },
+    Section { name: "listener", shape: Shape::Many, doc: Listener::DOC, keys: &[Listener::KEYS], later: &[] },
     Section {
         name: "listener.tls",
         shape: Shape::Inner,
@@ -126,8 +116,22 @@ section! {
     Listener {
         /// Its name: what routes and logs call it.
         name: ListenerName = "default";
-        /// An address and port, `:PORT` for every address of the machine, or `unix:` and a path.
+        /// An address and port, `:PORT` for every address of the machine, `unix:` and a path, or `systemd:` and the name of a socket that
+        /// the server was started with.
         bind: Bind = "127.0.0.1:8080";
+        /// The proxies that are believed what they say of clients: networks such as `10.0.0.0/8`, addresses, or `unix` for whoever may use the
+        /// listener's UNIX socket.
+        trusted_proxies: Vec<TrustedProxy> = [];
+        /// Whether connections begin with a header of the PROXY protocol: `"v1"`, `"v2"` or `"any"` of the two. It is required then, and
+        /// nobody but `trusted_proxies` may connect.
+        proxy_protocol: ProxyProtocol = "off";
+        /// The header field by which `trusted_proxies` say who a request's client is: `"forwarded"`, `"x-forwarded-for"` or `"x-real-ip"`. Left out,
+        /// requests come from whoever has connected.
+        real_ip_header: Option<RealIpHeader> => "x-forwarded-for";
+        /// Whether HTTP/2 is spoken, too: by agreement where there is TLS, and to clients that begin with it. WebSockets over it are those of RFC 8441.
+        http2: bool = false;
+        /// Whether other processes of the same user may listen on the same address and port. The system shares connections out among them.
+        reuse_port: bool = false;
     }
 }
 
@@ -317,9 +321,9 @@ section! {
     NodeLimits {
         /// The most connections of the node; over it 503.
         max_connections: Count = 10_000;
-        /// The most sockets from one client address; over it 429.
+        /// The most sockets from one client: an IPv4 address, or the 64 bits that IPv6 addresses of one network begin with; over it 429.
         max_connections_per_ip: Limit<Count> = "none";
-        /// How fast one client address may open connections; over it 429.
+        /// How fast one such client may open connections; over it 429.
         connection_rate: Limit<Rate> = "none";
         /// From accept to 101; also the longest that a plain HTTP connection may wait for its next request.
         handshake_timeout: Duration = "10s";
@@ -343,6 +347,8 @@ section! {
     Quotas {
         /// The most connections; over it 503.
         max_connections: Limit<Count> = "none";
+        /// How fast connections may be opened; over it 429.
+        connection_rate: Limit<Rate> = "none";
         /// How fast messages may arrive, at all its connections together. Over it a connection is not read until its next message has
         /// its turn; where that would take more than 5s, the connection is closed with 1013.
         messages_per_second: Limit<Rate> = "none";

@@ -63,6 +63,7 @@ pub(super) fn tenants(
 pub(super) fn quotas(section: &sections::Quotas) -> Quotas {
     Quotas {
         connections: section.max_connections.0.map(|count| count.0),
+        connection_rate: section.connection_rate.0,
         messages: section.messages_per_second.0,
         bytes_per_second: section.bytes_per_second.0.map(|size| size.0 as u64),
         topics: section.max_topics.0.map(|count| count.0),

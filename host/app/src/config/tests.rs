@@ -1,5 +1,6 @@
 //! Configurations as people write them, right and wrong.
 
+mod edge;
 mod tenants;
 
 use super::{print, schema::Section, sections::SECTIONS, value::Form, *};
@@ -141,7 +142,7 @@ fn every_mistake_is_found_at_once_and_says_where_and_what_would_be_right() {
 [[listener]]
 name = "public"
 bind = "localhost"
-proxy_protocol = "v2"
+proxy_protocol = "v3"
 
 [[route]]
 path = "/chat/{room}"
@@ -175,8 +176,8 @@ compile_memory = "1MiB"
             "socklet.toml:1: send_timout: unknown key, did you mean send_timeout? (there are send_timeout, workers, tenants_dir, listener, route, \
              plugin, heartbeat, limits, quotas, tenant, drain, ops, admin, usage, log, trace, engine)",
             "socklet.toml:4: listener.bind = \"localhost\": not an address; expected an address such as \"127.0.0.1:8080\", \
-             \"[::1]:8080\", \":8080\" or \"unix:/run/socklet.sock\"",
-            "socklet.toml:5: listener.proxy_protocol: this version does not serve it yet: the PROXY protocol; leave it out",
+             \"[::1]:8080\", \":8080\", \"unix:/run/socklet.sock\" or \"systemd:NAME\"",
+            "socklet.toml:5: listener.proxy_protocol = \"v3\": expected \"off\", \"v1\", \"v2\" or \"any\"",
             "socklet.toml:9: route.behaviour: unknown key, did you mean behavior? (there are tenant, name, listener, host, path, \
              path_regex, default, headers, authenticators, behavior, instance, hibernate_after, max_deaths, subprotocols, allowed_origins, static, \
              send_timeout, compression, limits, heartbeat)",

@@ -5,7 +5,7 @@ use socklet_server::{CertificateFiles, ClientAuth, Tls, TlsPart, TlsSettings};
 use std::path::Path;
 
 /// The TLS of a listener, and where each of its certificates is written. None when it is plain, or something is wrong with it.
-pub(super) fn tls(listener: &Table<'_>, folder: &Path) -> Option<(Tls, Vec<Place>)> {
+pub(super) fn tls(listener: &Table<'_>, http2: bool, folder: &Path) -> Option<(Tls, Vec<Place>)> {
     if !listener.has("tls") {
         return None;
     }
@@ -23,7 +23,7 @@ pub(super) fn tls(listener: &Table<'_>, folder: &Path) -> Option<(Tls, Vec<Place
     let client_auth = client_auth(&table, &section, folder);
     let (files, tables): (Vec<_>, Vec<_>) = certificates.into_iter().unzip();
     let certificates = files.into_iter().collect::<Option<Vec<_>>>().filter(|files| !files.is_empty())?;
-    let settings = TlsSettings { certificates, client_auth: client_auth?, min_version: section.min_version };
+    let settings = TlsSettings { certificates, client_auth: client_auth?, min_version: section.min_version, http2 };
     match Tls::load(settings) {
         Ok(tls) => Some((tls, tables.iter().map(|table| table.place("cert")).collect())),
         Err(problems) => {

@@ -4,7 +4,9 @@ use super::value::{Form, Kind, Value, Wrong, choice_kind, text_kinds};
 use http::Uri;
 use socklet_core::{ListenerName, PluginName, Rate, RouteName, TenantName};
 use socklet_plugin::OnSwap;
-use socklet_server::{Bind, Level, SlowConsumer, TlsVersion, WindowBits};
+use socklet_server::{
+    Bind, InvalidProxy, Level, ProxyProtocol, RealIpHeader, SlowConsumer, TlsVersion, TrustedProxy, WindowBits,
+};
 use std::{path::PathBuf, time::Duration};
 use toml_edit::Value as Toml;
 use tracing_subscriber::EnvFilter;
@@ -103,8 +105,10 @@ text_kinds! {
     RouteName: "name", NAME, name;
     ListenerName: "name", NAME, name;
     PluginName: "name", NAME, name;
-    Bind: "address", "an address such as \"127.0.0.1:8080\", \"[::1]:8080\", \":8080\" or \"unix:/run/socklet.sock\"",
+    Bind: "address", "an address such as \"127.0.0.1:8080\", \"[::1]:8080\", \":8080\", \"unix:/run/socklet.sock\" or \"systemd:NAME\"",
         |s| s.parse().map_err(|_| "not an address".to_owned());
+    TrustedProxy: "proxies", "networks such as [\"10.0.0.0/8\", \"2001:db8::/32\"], addresses, or \"unix\"",
+        |s| s.parse().map_err(|error: InvalidProxy| error.to_string());
     Rate: "rate", "a rate such as \"100/s\" or \"60/m\"", |s| s.parse().map_err(|_| "not a rate".to_owned());
     Source: "plugin file", "\"file:\" and a path, from the folder of the configuration file", |s| match s.strip_prefix("file:") {
         Some("") => Err("the path is empty".to_owned()),
@@ -127,6 +131,10 @@ choice_kind!(SlowConsumer: "word", "\"close\", \"drop-newest\" or \"drop-oldest\
 choice_kind!(ClientCertificates: "word", "\"none\", \"optional\" or \"required\"",
     "none" => None, "optional" => Optional, "required" => Required);
 choice_kind!(TlsVersion: "word", "\"1.2\" or \"1.3\"", "1.2" => V12, "1.3" => V13);
+
+choice_kind!(ProxyProtocol: "word", "\"off\", \"v1\", \"v2\" or \"any\"", "off" => Off, "v1" => V1, "v2" => V2, "any" => Any);
+choice_kind!(RealIpHeader: "word", "\"forwarded\", \"x-forwarded-for\" or \"x-real-ip\"",
+    "forwarded" => Forwarded, "x-forwarded-for" => XForwardedFor, "x-real-ip" => XRealIp);
 
 choice_kind!(OnSwap: "word", "\"keep\" or \"close\"", "keep" => Keep, "close" => Close);
 

@@ -15,6 +15,7 @@ pub(super) fn examine(config: &Config) -> Vec<Finding> {
     all.map(|(about, bind)| match &bind {
         Bind::Tcp(address) => tcp(&about, *address),
         Bind::Unix(path) => unix(&about, path),
+        Bind::Systemd(_) => Finding::ok(&about, format!("{bind} is there when a socket unit starts the server")),
     })
     .collect()
 }

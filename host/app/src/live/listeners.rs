@@ -6,7 +6,7 @@ use super::{
 };
 use crate::config::{Keys, Mistake, Place};
 use socklet_core::{CloseReason, ListenerName};
-use socklet_server::{BindError, Listener, ListenerConfig, Tls};
+use socklet_server::{BindError, Edge, Listener, ListenerConfig, Tls};
 use std::collections::BTreeMap;
 
 /// What becomes of the listeners.
@@ -96,12 +96,22 @@ trait Compare {
 
 impl Compare for ListenerConfig {
     fn compare(&self, new: &Self) -> Keys {
-        let Self { name: _, bind, tls } = self;
-        let keys = [("bind", *bind == new.bind), ("tls", *tls == new.tls)];
+        let Self { name: _, bind, tls, edge, reuse_port } = self;
+        let Edge { proxy_protocol, trusted, real_ip, http2 } = edge;
+        let keys = [
+            ("bind", *bind == new.bind),
+            ("tls", *tls == new.tls),
+            ("proxy_protocol", *proxy_protocol == new.edge.proxy_protocol),
+            ("trusted_proxies", *trusted == new.edge.trusted),
+            ("real_ip_header", *real_ip == new.edge.real_ip),
+            ("http2", *http2 == new.edge.http2),
+            ("reuse_port", *reuse_port == new.reuse_port),
+        ];
         keys.into_iter().filter(|(_, same)| !same).map(|(key, _)| key).collect()
     }
 
     fn goes_on_as(&self, new: &Self) -> bool {
-        self.bind == new.bind && self.tls.is_some() == new.tls.is_some()
+        let is_other = self.bind != new.bind || self.edge != new.edge || self.reuse_port != new.reuse_port;
+        !is_other && self.tls.is_some() == new.tls.is_some()
     }
 }

@@ -29,6 +29,9 @@ use tracing::{error, info};
 
 /// How long a broken client may take to hear the close frame, once nothing more is sent.
 const LAST_WORDS: Duration = Duration::from_millis(500);
+/// How long the client of a stream may take to end its half. One that is dropped before is reset, and some clients hear that before the
+/// close frame.
+const LAST_WORDS_OF_STREAM: Duration = Duration::from_secs(5);
 
 /// Runs a connection. `buffered` is what the client sent behind its upgrade request.
 ///
@@ -97,12 +100,15 @@ pub(crate) async fn run(server: Arc<Inner>, socket: (Reader, Writer), buffered: 
 /// Ends a socket that is still there: nothing more is sent, and what a broken client still sends is read away, since a reset
 /// would take the close frame from it (RFC 6455, section 7.1.1).
 async fn hang_up(mut reader: Reader, mut output: Box<Output>, broken: bool) {
+    let is_stream = reader.is_stream();
     let drain = async {
         let _ = poll_fn(|cx| output.poll_shutdown(cx)).await; // a socket that is gone already is fine
         let mut away = [0; 1024];
-        while broken && reader.read(&mut away).await.is_ok_and(|read| read > 0) {}
+        let ends = broken || is_stream;
+        while ends && reader.read(&mut away).await.is_ok_and(|read| read > 0) {}
     };
-    let _ = timeout(LAST_WORDS, drain).await; // whoever does not close by then is cut off
+    let time = if is_stream { LAST_WORDS_OF_STREAM } else { LAST_WORDS };
+    let _ = timeout(time, drain).await; // whoever does not close by then is cut off
 }
 
 /// The `on-close` of a connection that was ever opened, once the call that is going on has ended: calls never overlap.

@@ -23,6 +23,8 @@ pub(crate) enum Reader {
     Tcp(tcp::OwnedReadHalf),
     Unix(unix::OwnedReadHalf),
     Tls(TlsReader),
+    /// A stream of HTTP/2.
+    Stream(Box<dyn AsyncRead + Send + Unpin>),
     #[cfg(test)]
     Other(Box<dyn AsyncRead + Send + Unpin>),
 }
@@ -32,6 +34,8 @@ pub(crate) enum Writer {
     Tcp(tcp::OwnedWriteHalf),
     Unix(unix::OwnedWriteHalf),
     Tls(TlsWriter),
+    /// A stream of HTTP/2: only the connection's own task can write to it.
+    Stream(Box<dyn AsyncWrite + Send + Unpin>),
     #[cfg(test)]
     Other(Box<dyn AsyncWrite + Send + Unpin>),
 }
@@ -66,12 +70,20 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static> Socket for Stream<S> {
 
 // === impl Reader ===
 
+impl Reader {
+    /// Whether it is one of many on a socket.
+    pub(crate) fn is_stream(&self) -> bool {
+        matches!(self, Self::Stream(_))
+    }
+}
+
 impl AsyncRead for Reader {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         match self.get_mut() {
             Self::Tcp(half) => Pin::new(half).poll_read(cx, buf),
             Self::Unix(half) => Pin::new(half).poll_read(cx, buf),
             Self::Tls(half) => half.poll_read(cx, buf),
+            Self::Stream(half) => Pin::new(half).poll_read(cx, buf),
             #[cfg(test)]
             Self::Other(half) => Pin::new(half).poll_read(cx, buf),
         }
@@ -90,6 +102,7 @@ impl Writer {
             (Self::Unix(half), [slice]) => half.try_write(slice),
             (Self::Unix(half), _) => half.try_write_vectored(slices),
             (Self::Tls(half), _) => half.try_write(slices),
+            (Self::Stream(_), _) => Err(io::ErrorKind::WouldBlock.into()),
             #[cfg(test)]
             (Self::Other(_), _) => Err(io::ErrorKind::WouldBlock.into()),
         }
@@ -111,6 +124,7 @@ impl Writer {
             Self::Tcp(half) => poll(half, cx, slices),
             Self::Unix(half) => poll(half, cx, slices),
             Self::Tls(half) => half.poll_write(cx, slices),
+            Self::Stream(half) => poll(half, cx, slices),
             #[cfg(test)]
             Self::Other(half) => poll(half, cx, slices),
         }
@@ -122,6 +136,7 @@ impl Writer {
             Self::Tcp(half) => Pin::new(half).poll_shutdown(cx),
             Self::Unix(half) => Pin::new(half).poll_shutdown(cx),
             Self::Tls(half) => half.poll_shutdown(cx),
+            Self::Stream(half) => Pin::new(half).poll_shutdown(cx),
             #[cfg(test)]
             Self::Other(half) => Pin::new(half).poll_shutdown(cx),
         }

@@ -111,28 +111,28 @@ pub(crate) fn answer(
     Ok(checked)
 }
 
-/// The 101 response, RFC 6455 section 4.2.2, with the subprotocol and the extensions that were chosen and a plugin's fields,
+/// The 101 response, RFC 6455 section 4.2.2, or without a value for `Sec-WebSocket-Accept` the 200 of RFC 8441, section 5, with the subprotocol and the extensions that were chosen and a plugin's fields,
 /// checked.
 ///
 /// # Errors
 ///
 /// When a field is not one that a plugin may give: see [`InvalidAnswer`].
 pub(crate) fn switch_protocols(
-    accept: &str,
+    accept: Option<&str>,
     subprotocol: Option<&str>,
     extensions: Option<&str>,
     extra: &[Field],
 ) -> Result<Response<Bytes>, InvalidAnswer> {
     let mut response = Response::new(Bytes::new());
-    *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
     let mut headers = fields(extra)?;
-    headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
-    headers.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
-    for (name, value) in [
-        (SEC_WEBSOCKET_ACCEPT, Some(accept)),
-        (SEC_WEBSOCKET_PROTOCOL, subprotocol),
-        (SEC_WEBSOCKET_EXTENSIONS, extensions),
-    ] {
+    if accept.is_some() {
+        *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
+        headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
+        headers.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
+    }
+    for (name, value) in
+        [(SEC_WEBSOCKET_ACCEPT, accept), (SEC_WEBSOCKET_PROTOCOL, subprotocol), (SEC_WEBSOCKET_EXTENSIONS, extensions)]
+    {
         if let Some(value) = value {
             let invalid = |_: InvalidHeaderValue| InvalidAnswer::Value(name.as_str().to_owned());
             let value = HeaderValue::from_str(value).map_err(invalid)?;
@@ -296,7 +296,8 @@ mod tests {
     fn the_101() {
         let extra = [field("x-room", "7"), field("set-cookie", "a"), field("set-cookie", "b")];
         let response =
-            switch_protocols("s3pPLMBiTxaQ9kYGzzhZRbK+xOo=", Some("chat"), Some("permessage-deflate"), &extra).unwrap();
+            switch_protocols(Some("s3pPLMBiTxaQ9kYGzzhZRbK+xOo="), Some("chat"), Some("permessage-deflate"), &extra)
+                .unwrap();
         assert_eq!(response.status(), 101);
         assert!(response.body().is_empty());
         for (name, value) in [
@@ -311,13 +312,13 @@ mod tests {
         }
         assert_eq!(response.headers().len(), 8);
 
-        let response = switch_protocols("a", None, None, &[]).unwrap();
+        let response = switch_protocols(Some("a"), None, None, &[]).unwrap();
         assert_eq!(response.headers().len(), 3);
         assert_eq!(header(&response, "sec-websocket-protocol"), None);
 
         for name in ["sec-websocket-protocol", "sec-websocket-extensions", "upgrade", "content-length"] {
             let invalid = InvalidAnswer::HostField(name.into());
-            assert_eq!(switch_protocols("a", None, None, &[field(name, "x")]).unwrap_err(), invalid);
+            assert_eq!(switch_protocols(Some("a"), None, None, &[field(name, "x")]).unwrap_err(), invalid);
         }
     }
 }

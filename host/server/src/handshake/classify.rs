@@ -14,6 +14,7 @@ use http::{
     },
     request::Parts,
 };
+use hyper::ext::Protocol;
 use socklet_core::Refusal;
 use std::collections::HashSet;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
@@ -30,8 +31,8 @@ pub(crate) enum Kind {
 /// What the answer to a proper opening handshake needs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Handshake {
-    /// The value of `Sec-WebSocket-Accept`.
-    pub(crate) accept: String,
+    /// The value of `Sec-WebSocket-Accept`; none over HTTP/2, which has none.
+    pub(crate) accept: Option<String>,
     /// The subprotocols that the client offers, most wanted first, each once.
     pub(crate) offered: Vec<String>,
     /// How the client would compress, most wanted first.
@@ -46,6 +47,13 @@ pub(crate) struct Handshake {
 pub(crate) fn classify(parts: &Parts) -> Result<Kind, Refusal> {
     let headers = &parts.headers;
     authority(parts)?;
+    if let Some(protocol) = parts.extensions.get::<Protocol>() {
+        // RFC 8441, section 5. That it is a CONNECT over HTTP/2 was checked by whoever has put it there.
+        return match protocol.as_str() {
+            "websocket" => websocket(headers, None),
+            _ => Err(Refusal::BadHandshake("the :protocol is not websocket")),
+        };
+    }
     if !has_element(headers, UPGRADE, "websocket") {
         return Ok(Kind::Plain);
     }
@@ -61,10 +69,7 @@ pub(crate) fn classify(parts: &Parts) -> Result<Kind, Refusal> {
     if has_body(headers) {
         return Err(Refusal::BadHandshake("a WebSocket handshake has no body"));
     }
-    match sole(headers, SEC_WEBSOCKET_VERSION) {
-        Ok(Some(version)) if version == "13" => {}
-        _ => return Err(Refusal::BadVersion),
-    }
+    version(headers)?;
     let key = match sole(headers, SEC_WEBSOCKET_KEY) {
         Ok(Some(key)) => key.as_bytes(),
         Ok(None) => return Err(Refusal::BadHandshake("the Sec-WebSocket-Key field is missing")),
@@ -73,9 +78,22 @@ pub(crate) fn classify(parts: &Parts) -> Result<Kind, Refusal> {
     if !is_key(key) {
         return Err(Refusal::BadHandshake("the Sec-WebSocket-Key field is not 16 bytes in base64"));
     }
+    websocket(headers, Some(derive_accept_key(key)))
+}
+
+fn version(headers: &HeaderMap) -> Result<(), Refusal> {
+    match sole(headers, SEC_WEBSOCKET_VERSION) {
+        Ok(Some(version)) if version == "13" => Ok(()),
+        _ => Err(Refusal::BadVersion),
+    }
+}
+
+/// What both versions of HTTP have in common.
+fn websocket(headers: &HeaderMap, accept: Option<String>) -> Result<Kind, Refusal> {
+    version(headers)?;
     let malformed = |_| Refusal::BadHandshake("the Sec-WebSocket-Extensions field is not a list of extensions");
     let deflate = offers(&extensions(headers).map_err(malformed)?);
-    Ok(Kind::WebSocket(Handshake { accept: derive_accept_key(key), offered: offered(headers)?, deflate }))
+    Ok(Kind::WebSocket(Handshake { accept, offered: offered(headers)?, deflate }))
 }
 
 /// The only field of that name; an error when there are several.
@@ -145,6 +163,26 @@ mod tests {
     }
 
     #[test]
+    fn extended_connects() {
+        let ask = |protocol: &'static str, fields: &[(&str, &str)]| {
+            let mut request =
+                Request::builder().method(Method::CONNECT).version(Version::HTTP_2).uri("https://a.example/");
+            for (name, value) in fields {
+                request = request.header(*name, *value);
+            }
+            let mut parts = request.body(()).unwrap().into_parts().0;
+            parts.extensions.insert(Protocol::from_static(protocol));
+            classify(&parts)
+        };
+        let version = ("sec-websocket-version", "13");
+        let handshake = Handshake { accept: None, offered: vec!["chat".to_owned()], deflate: Vec::new() };
+        assert_eq!(ask("websocket", &[version, ("sec-websocket-protocol", "chat")]), Ok(Kind::WebSocket(handshake)));
+        assert_eq!(ask("websocket", &[]), Err(Refusal::BadVersion));
+        assert_eq!(ask("websocket", &[("sec-websocket-version", "8")]), Err(Refusal::BadVersion));
+        assert_eq!(ask("connect-udp", &[version]), Err(Refusal::BadHandshake("the :protocol is not websocket")));
+    }
+
+    #[test]
     fn proper_handshakes() {
         for (fields, offered) in [
             (&[][..], &[][..]),
@@ -166,7 +204,7 @@ mod tests {
             assert_eq!(handshake.offered, offered, "{fields:?}");
         }
         let Ok(Kind::WebSocket(handshake)) = get(&[]) else { panic!() };
-        assert_eq!(handshake.accept, "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
+        assert_eq!(handshake.accept.as_deref(), Some("s3pPLMBiTxaQ9kYGzzhZRbK+xOo="));
     }
 
     #[test]

@@ -6,6 +6,7 @@ mod backpressure;
 mod calls;
 mod closing;
 mod drain;
+mod edge;
 mod ends_by_client;
 mod ends_by_failure;
 mod ends_by_host;

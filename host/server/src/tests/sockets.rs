@@ -73,7 +73,13 @@ async fn idle_listeners_stop_at_once() {
 async fn an_address_in_use_is_an_error_that_says_so() {
     let host = limited();
     let bind = host.listen("127.0.0.1:0").await;
-    let config = ListenerConfig { name: "second".parse().unwrap(), bind: bind.clone(), tls: None };
+    let config = ListenerConfig {
+        name: "second".parse().unwrap(),
+        bind: bind.clone(),
+        tls: None,
+        edge: crate::Edge::default(),
+        reuse_port: false,
+    };
     let error = host.server.bind(config, &[]).await.unwrap_err().to_string();
     assert!(error.starts_with(&format!("failed to bind listener second to {bind}: ")), "{error}");
 }

@@ -1,6 +1,9 @@
 //! What a TLS session tells of its client, for plugins and for the log.
 
-use super::certificate::{Facts, fingerprint};
+use super::{
+    certificate::{Facts, fingerprint},
+    material::HTTP2,
+};
 use rustls::{CommonState, ProtocolVersion};
 
 /// What is known of a session.
@@ -8,6 +11,8 @@ use rustls::{CommonState, ProtocolVersion};
 pub(crate) struct Secured {
     /// `1.2` or `1.3`.
     pub(crate) version: &'static str,
+    /// Whether HTTP/2 was agreed on (ALPN).
+    pub(crate) http2: bool,
     /// The host that the client asked for.
     server_name: Option<Box<str>>,
     /// The certificate that it showed, verified.
@@ -32,7 +37,8 @@ impl Secured {
         };
         let certificate = session.peer_certificates().and_then(<[_]>::first);
         let client = certificate.map(|der| Client { fingerprint: fingerprint(der), facts: Facts::read(der) });
-        Self { version, server_name, client }
+        let http2 = session.alpn_protocol() == Some(HTTP2);
+        Self { version, http2, server_name, client }
     }
 
     /// Whose certificate the client has shown.

@@ -17,8 +17,9 @@ use rustls::{
 };
 use std::{fmt, path::PathBuf, sync::Arc, time::SystemTime};
 
-/// The only protocol inside (RFC 7301). A client that offers others alone is told so by its alert.
-const ALPN: &[u8] = b"http/1.1";
+/// The protocols inside (RFC 7301). A client that offers others alone is told so by its alert.
+const HTTP1: &[u8] = b"http/1.1";
+pub(super) const HTTP2: &[u8] = b"h2";
 
 /// With so many seconds left a certificate is about to expire.
 const SOON: u64 = 14 * 24 * 3600;
@@ -305,7 +306,9 @@ fn config(
         .expect("the provider has suites for both versions")
         .with_client_cert_verifier(verifier)
         .with_cert_resolver(Arc::new(certificates));
-    config.alpn_protocols = vec![ALPN.to_vec()];
+    // Most wanted first.
+    let spoken = if settings.http2 { &[HTTP2, HTTP1][..] } else { &[HTTP1] };
+    config.alpn_protocols = spoken.iter().map(|name| name.to_vec()).collect();
     // Sessions are resumed by tickets, whose keys rotate every six hours: nothing is kept for a client that may never come back.
     config.session_storage = Arc::new(NoServerSessionStorage {});
     config.ticketer = aws_lc_rs::Ticketer::new().map_err(|_| {

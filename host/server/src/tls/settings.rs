@@ -15,6 +15,8 @@ pub struct TlsSettings {
     pub client_auth: ClientAuth,
     /// The oldest version that is spoken.
     pub min_version: TlsVersion,
+    /// Whether HTTP/2 is offered (ALPN).
+    pub http2: bool,
 }
 
 /// The files of one certificate.

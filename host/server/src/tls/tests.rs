@@ -59,7 +59,7 @@ impl Folder {
 }
 
 fn settings(certificates: Vec<CertificateFiles>) -> TlsSettings {
-    TlsSettings { certificates, client_auth: ClientAuth::None, min_version: TlsVersion::V12 }
+    TlsSettings { certificates, client_auth: ClientAuth::None, min_version: TlsVersion::V12, http2: false }
 }
 
 /// Trusts these certificates, and speaks one version.

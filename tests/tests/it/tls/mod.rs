@@ -37,7 +37,7 @@ fn config(listener: &str) -> String {
 }
 
 /// A folder with the certificate of `localhost` as `a.pem` and `a.key`, and who has signed it in `ca.pem`.
-fn folder(authority: &Authority) -> TempDir {
+pub(super) fn folder(authority: &Authority) -> TempDir {
     let folder = tempfile::tempdir().unwrap();
     authority.issue(&["localhost", "127.0.0.1"]).write(folder.path(), "a");
     socklet_tests::replace(folder.path(), "ca.pem", &authority.pem());

@@ -23,6 +23,7 @@ fn every_quota_is_read() {
     let text = r#"
         [tenant.acme]
         max_connections = 1
+        connection_rate = "2/s"
         messages_per_second = "60/m"
         bytes_per_second = "3KiB"
         max_topics = 4
@@ -35,6 +36,7 @@ fn every_quota_is_read() {
     "#;
     let expected = Quotas {
         connections: Some(1),
+        connection_rate: Some(Rate::per_second(2)),
         messages: Some(Rate { count: 60, per: Duration::from_secs(60) }),
         bytes_per_second: Some(3 << 10),
         topics: Some(4),
@@ -88,7 +90,7 @@ cpu = 0
             "socklet.toml:9: tenant.acmee.max_connections = 0: expected a whole number from 1, or \"none\"",
             "socklet.toml:10: tenant.A b: \"A b\" is not a name: use 1 to 63 of a-z, 0-9, '-' and '_'",
             "socklet.toml:12: tenant.acme.max_conections: unknown key, did you mean max_connections? (there are max_connections, \
-             messages_per_second, bytes_per_second, max_topics, max_instances, max_memory, cpu, max_timers, \
+             connection_rate, messages_per_second, bytes_per_second, max_topics, max_instances, max_memory, cpu, max_timers, \
              log_lines_per_second, max_saved_state)",
             "socklet.toml:13: tenant.acme.cpu = \"50%\": expected a number of cores from 0.001 to 1024, such as 0.5, or \"none\"",
             "socklet.toml:14: tenant.acme.messages_per_second = 100: expected a rate such as \"100/s\" or \"60/m\", or \"none\"",

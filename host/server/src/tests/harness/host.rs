@@ -2,8 +2,9 @@
 
 use super::{Client, Fake, Guest, Log, MS, behavior::FakeBehavior};
 use crate::{
-    Bind, BindError, ConnectionLimits, ListenerConfig, Metrics, Origins, PathPattern, Route, RouteConfig,
-    RouteConnections, Routes, Server, ServerConfig, connection::Stream, gate::Gate, listener::Origin, workers::Threads,
+    Bind, BindError, ConnectionLimits, Edge, ListenerConfig, Metrics, Origins, PathPattern, Route, RouteConfig,
+    RouteConnections, Routes, Server, ServerConfig, connection::Stream, edge::Via, gate::Gate, listener::Origin,
+    workers::Threads,
 };
 use prometheus_client::{encoding::text::encode, registry::Registry};
 use socklet_core::{
@@ -21,6 +22,7 @@ pub(crate) struct Setup {
     pub(crate) routes: Vec<RouteSetup>,
     /// Those that are not without quotas.
     quotas: HashMap<String, Quotas>,
+    edge: Edge,
 }
 
 pub(crate) struct RouteSetup {
@@ -44,6 +46,8 @@ pub(crate) struct Host {
     /// The one instance that all sessions share.
     pub(crate) lifeline: Lifeline,
     registry: Registry,
+    /// What stands in front of every listener.
+    edge: Arc<Edge>,
 }
 
 // === impl Setup ===
@@ -55,7 +59,8 @@ impl Setup {
     }
 
     pub(crate) fn with(fake: Fake) -> Self {
-        let setup = Self { server: ServerConfig::default(), routes: Vec::new(), quotas: HashMap::new() };
+        let setup =
+            Self { server: ServerConfig::default(), routes: Vec::new(), quotas: HashMap::new(), edge: Edge::default() };
         setup.route("main", "/{*rest}", Some(fake))
     }
 
@@ -87,6 +92,12 @@ impl Setup {
     /// The quotas of a tenant.
     pub(crate) fn quotas(mut self, tenant: &str, quotas: Quotas) -> Self {
         self.quotas.insert(tenant.to_owned(), quotas);
+        self
+    }
+
+    /// What stands in front of the server.
+    pub(crate) fn edge(mut self, edge: Edge) -> Self {
+        self.edge = edge;
         self
     }
 
@@ -131,8 +142,9 @@ impl Setup {
         let routes: Vec<_> = self.routes.into_iter().map(route).collect();
         let table = Routes::new(routes.clone()).unwrap();
         let server = Server::on(Threads::here(), self.server, table, metrics);
-        let gate = Gate::new("public".parse().unwrap());
-        Host { server, connections: of_route[0].clone(), of_route, routes, tenants, log, gate, lifeline, registry }
+        let (gate, edge) = (Gate::new("public".parse().unwrap()), self.edge.into());
+        let connections = of_route[0].clone();
+        Host { server, connections, of_route, routes, tenants, log, gate, lifeline, registry, edge }
     }
 }
 
@@ -160,7 +172,8 @@ impl Host {
         S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
         let client = Some(address.parse().unwrap());
-        let origin = Origin { gate: self.gate.clone(), local: "192.0.2.1:80".to_owned(), client, tls: None };
+        let via = Via::new(self.edge.clone(), client);
+        let origin = Origin { gate: self.gate.clone(), local: "192.0.2.1:80".to_owned(), client, tls: None, via };
         let permit = Room::new(1).try_enter().unwrap();
         let slot = self.server.inner.slot(&origin, permit);
         self.server.inner.clone().start_stream(Stream(stream), origin, slot);
@@ -188,7 +201,13 @@ impl Host {
 
     /// Binds and serves a listener of a name, in the place of others that go.
     pub(crate) async fn listen_as(&self, name: &str, bind: &str, going: &[&str]) -> Result<Bind, BindError> {
-        let config = ListenerConfig { name: name.parse().unwrap(), bind: bind.parse().unwrap(), tls: None };
+        let config = ListenerConfig {
+            name: name.parse().unwrap(),
+            bind: bind.parse().unwrap(),
+            tls: None,
+            edge: (*self.edge).clone(),
+            reuse_port: false,
+        };
         let going: Vec<ListenerName> = going.iter().map(|name| name.parse().unwrap()).collect();
         let listener = self.server.bind(config, &going).await?;
         let local = listener.local();
