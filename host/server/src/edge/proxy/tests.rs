@@ -170,8 +170,8 @@ fn a_checksum_covers_every_byte() {
 async fn a_header_that_does_not_come() {
     let edge = Edge { proxy_protocol: ProxyProtocol::Any, ..Edge::default() };
     let via = Via::new(edge.into(), None);
-    let mut origin =
-        Origin { listener: "a".parse().unwrap(), local: "unix:s".to_owned(), client: None, tls: None, via };
+    let gate = crate::gate::Gate::new("a".parse().unwrap());
+    let mut origin = Origin { gate, local: "unix:s".to_owned(), client: None, tls: None, via };
     let (mut ours, mut theirs) = duplex(100);
     ours.write_all(b"PROXY TCP4 192.0.2.1 ").await.unwrap();
     let deadline = Instant::now() + std::time::Duration::from_secs(1);
