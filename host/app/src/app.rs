@@ -181,8 +181,12 @@ impl Running {
 
     /// Readiness false, no new connections after `drain.delay`, all closed in batches, what is left at the deadline cut off.
     pub async fn drain(self) -> DrainReport {
+        let mut plan = self.control.drain_plan();
+        if self.health.is_draining() {
+            // Load balancers know it since an operator has drained the node.
+            plan.delay = Duration::ZERO;
+        }
         self.health.draining();
-        let plan = self.control.drain_plan();
         info!(connections = self.server.connections(), timeout = ?plan.timeout, "draining");
         let drain = self.control.drain_to_end(plan.clone());
         drain.tell(&self.events, Kind::DrainStarted);

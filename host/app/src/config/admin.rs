@@ -40,9 +40,9 @@ impl AdminPlan {
         one.as_ref().map(fixed) != other.as_ref().map(fixed)
     }
 
-    /// Whether two accept the same tokens.
+    /// Whether two accept the same tokens. Where one is not there at all, that is another difference.
     pub(crate) fn same_tokens(one: &Option<Self>, other: &Option<Self>) -> bool {
-        one.as_ref().map(|plan| &plan.tokens) == other.as_ref().map(|plan| &plan.tokens)
+        one.as_ref().zip(other.as_ref()).is_none_or(|(one, other)| one.tokens == other.tokens)
     }
 }
 

@@ -82,7 +82,7 @@ pub(crate) const SECTIONS: &[Section] = &[
         shape: Shape::Once,
         doc: Drain::DOC,
         keys: &[Drain::KEYS],
-        later: &[("close_code", "another close code than 1012")],
+        later: &[],
     },
     Section { name: "ops", shape: Shape::Once, doc: Ops::DOC, keys: &[Ops::KEYS], later: &[] },
     Section {
