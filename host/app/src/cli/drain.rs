@@ -137,8 +137,11 @@ async fn wait(client: &Client, begun: Json) -> Result<Json, Failure> {
         tokio::time::sleep(LOOK).await;
         last = match client.get(&format!("/v1/drains/{}", drain.id)).await {
             Ok(drain) => drain,
-            // One that ends with the server is over when there is nobody to ask.
-            Err(_) if last["stop"] == true && last["left"] == 0 => return Ok(last),
+            // One that ends with the process is over when there is nobody to ask.
+            Err(_) if last["stop"] == true && last["listener"].is_null() => {
+                last["state"] = "stopped".into();
+                return Ok(last);
+            }
             Err(error) => return Err(error),
         };
     }

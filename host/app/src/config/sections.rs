@@ -77,13 +77,7 @@ pub(crate) const SECTIONS: &[Section] = &[
         keys: &[Quotas::KEYS],
         later: &[],
     },
-    Section {
-        name: "drain",
-        shape: Shape::Once,
-        doc: Drain::DOC,
-        keys: &[Drain::KEYS],
-        later: &[],
-    },
+    Section { name: "drain", shape: Shape::Once, doc: Drain::DOC, keys: &[Drain::KEYS], later: &[] },
     Section { name: "ops", shape: Shape::Once, doc: Ops::DOC, keys: &[Ops::KEYS], later: &[] },
     Section {
         name: "admin",
