@@ -305,6 +305,29 @@ async fn a_heartbeat_changes_for_connections_that_are_open() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn limits_change_for_connections_that_are_open() {
+    let server = Process::start(CONFIG).await;
+    let mut client = server.open("/other").await;
+    client.command("me").await;
+    // All of it, or nothing.
+    let body = br#"{"limits": {"max_message_size": "8B", "idle_timeout": "soon"}}"#;
+    let (status, problem) = server.api("", "PATCH /v1/routes/other/other", "application/json", body).await;
+    assert!(status == 422 && problem["detail"].as_str().unwrap().contains("limits.idle_timeout"), "{problem}");
+    client.command("send-all longer than eight").await;
+    let limits = ["--limit", "max_message_size=8B", "--limit", "max_fragments=7", "--limit", "max_connections=1"];
+    let (code, out, err) = server.command(&[&["route", "set", "other/other"], &limits[..]].concat()).await;
+    assert!(code == 0 && out.contains("8B"), "{out}{err}");
+    let shown = get(&server, "/v1/routes/other/other").await;
+    assert_eq!((&shown["limits"]["max_fragments"], &shown["limits"]["max_connections"]), (&json!(7), &json!("1")));
+    assert_eq!(server.at("/other").answer().await.status, 503);
+    client.send("longer than eight").await;
+    client.closed_after_messages().await;
+    server.until_metric("socklet_connections_closed_total{code=\"1009\"}", 1.0).await;
+    let (code, _, err) = server.command(&["route", "set", "other/other", "--limit", "max_mesage_size=1KiB"]).await;
+    assert!(code == 1 && err.contains("unknown field `max_mesage_size`"), "{err}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn tenants_usage_and_status() {
     let server = Process::start(CONFIG).await;
     let mut ada = server.at("/chat/a").header("authorization", ADA).open().await;

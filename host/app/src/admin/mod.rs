@@ -11,6 +11,7 @@ mod console;
 mod drains;
 mod events;
 mod failures;
+mod limits;
 mod listeners;
 mod message;
 mod openapi;

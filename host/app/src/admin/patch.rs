@@ -3,6 +3,7 @@
 use super::{
     Problem,
     call::{Call, Reply},
+    limits::LimitsPatch,
     routes,
 };
 use crate::config::units::parse_duration;
@@ -15,6 +16,7 @@ use socklet_core::{Connections, Heartbeat, InvalidHeartbeat};
 #[serde(deny_unknown_fields)]
 pub(super) struct RoutePatch {
     heartbeat: Option<HeartbeatPatch>,
+    limits: Option<LimitsPatch>,
 }
 
 /// What is to change of the heartbeat.
@@ -35,10 +37,16 @@ pub(super) const MAX: u64 = 16 << 10;
 /// `PATCH /v1/routes/{tenant}/{route}`
 pub(super) async fn change(call: &mut Call) -> Result<Reply, Problem> {
     let route = routes::find(call)?;
-    let RoutePatch { heartbeat } = call.json(MAX).await?;
-    if let Some(patch) = heartbeat {
-        let changed = patch.apply(&route.connections().heartbeat())?;
-        route.connections().set_heartbeat(changed);
+    let RoutePatch { heartbeat, limits } = call.json(MAX).await?;
+    let connections = route.connections();
+    // All of it, or nothing.
+    let heartbeat = heartbeat.map(|patch| patch.apply(&connections.heartbeat())).transpose()?;
+    let limits = limits.map(|patch| patch.apply(&connections.limits())).transpose()?;
+    if let Some(heartbeat) = heartbeat {
+        connections.set_heartbeat(heartbeat);
+    }
+    if let Some(limits) = limits {
+        connections.set_limits(limits);
     }
     routes::show(call).await
 }

@@ -61,7 +61,7 @@ pub(super) struct Route {
     connections: usize,
     /// The heartbeat as it is now.
     heartbeat: HeartbeatInfo,
-    /// What each connection may do.
+    /// What each connection may do, as it is now.
     limits: Limits,
 }
 
@@ -161,7 +161,7 @@ pub(super) fn find(call: &Call) -> Result<RouteView, Problem> {
 
 impl Route {
     fn of(route: &RouteView) -> Self {
-        let RouteConfig { name, listeners, hosts, path, files, limits, .. } = route.config();
+        let RouteConfig { name, listeners, hosts, path, files, .. } = route.config();
         Self {
             tenant: route.tenant().to_string(),
             name: name.to_string(),
@@ -173,7 +173,7 @@ impl Route {
             files: files.is_some(),
             connections: route.connections().count(),
             heartbeat: HeartbeatInfo::of(&route.connections().heartbeat()),
-            limits: Limits::of(limits),
+            limits: Limits::of(&route.connections().limits()),
         }
     }
 }

@@ -80,6 +80,9 @@ pub(super) struct Changes {
     /// What the ping carries.
     #[arg(long, value_name = "TEXT")]
     heartbeat_message: Option<String>,
+    /// A limit by its key in the configuration, such as `max_message_size=1KiB`; several times for several.
+    #[arg(long, value_name = "KEY=VALUE", value_parser = key_and_value)]
+    limit: Vec<(String, String)>,
 }
 
 /// A tenant and a route.
@@ -144,11 +147,7 @@ pub(super) async fn route(command: Command) -> Result<(), Failure> {
             Ok(())
         }
         Command::Set { route, changes, target, json } => {
-            let Changes { heartbeat, heartbeat_message } = changes;
-            let mut patch = Map::new();
-            patch.extend(heartbeat.map(|interval| ("interval".to_owned(), interval.into())));
-            patch.extend(heartbeat_message.map(|message| ("message".to_owned(), message.into())));
-            let content = Content::json(&json!({ "heartbeat": patch }));
+            let content = Content::json(&changes.patch());
             let changed = target.client()?.patch(&route.path(&[], &[]), content).await?.done()?;
             shown(json, changed)
         }
@@ -162,6 +161,30 @@ fn shown(as_json: bool, found: Json) -> Result<(), Failure> {
         out::print(&understand::<Route>(found)?.lines());
     }
     Ok(())
+}
+
+// === impl Changes ===
+
+impl Changes {
+    fn patch(self) -> Json {
+        let Self { heartbeat, heartbeat_message, limit } = self;
+        let mut patch = Map::new();
+        patch.extend(heartbeat.map(|interval| ("interval".to_owned(), interval.into())));
+        patch.extend(heartbeat_message.map(|message| ("message".to_owned(), message.into())));
+        // Counts are numbers, everything else is a text.
+        let value = |(key, text): (String, String)| {
+            let counts = ["max_fragments", "max_inflated_ratio"].contains(&key.as_str());
+            let value = text.parse::<u64>().ok().filter(|_| counts).map_or_else(|| text.into(), Json::from);
+            (key, value)
+        };
+        let limits: Map<_, _> = limit.into_iter().map(value).collect();
+        json!({ "heartbeat": patch, "limits": limits })
+    }
+}
+
+fn key_and_value(text: &str) -> Result<(String, String), String> {
+    let (key, value) = text.split_once('=').ok_or("expected KEY=VALUE, such as max_message_size=1KiB")?;
+    Ok((key.to_owned(), value.to_owned()))
 }
 
 // === impl Name ===

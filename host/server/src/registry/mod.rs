@@ -114,6 +114,18 @@ impl RouteConnections {
         });
     }
 
+    /// Takes over other limits, until the configuration says something else than before. Open connections hear of it, too.
+    pub fn set_limits(&self, limits: ConnectionLimits) {
+        self.shared.set_limits(&limits);
+        self.change(|settings| {
+            let changed = *settings.limits != limits;
+            if changed {
+                settings.limits = Arc::new(limits);
+            }
+            changed
+        });
+    }
+
     /// Lets nobody in any more. Whoever is here, or was just about to come in.
     pub(crate) fn retire(&self, why: &CloseReason) -> Vec<Arc<Peer>> {
         let mut peers = self.peers.write().unwrap_or_else(PoisonError::into_inner);
@@ -161,7 +173,7 @@ impl RouteConnections {
     }
 
     /// What each connection may do.
-    pub(crate) fn limits(&self) -> Arc<ConnectionLimits> {
+    pub fn limits(&self) -> Arc<ConnectionLimits> {
         self.settings().limits.clone()
     }
 

@@ -1,7 +1,7 @@
 //! What all connections of a route have in common.
 
 use super::outbox::OutboxLimits;
-use crate::{Metrics, RouteConfig, SlowConsumer};
+use crate::{ConnectionLimits, Metrics, RouteConfig, SlowConsumer};
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering::Relaxed};
 
 #[derive(Debug)]
@@ -36,10 +36,14 @@ impl Shared {
 
     /// Takes over what a route says from now on.
     pub(super) fn set(&self, route: &RouteConfig) {
-        self.max_bytes.store(route.limits.send_queue_max_bytes, Relaxed);
-        self.policy.store(route.limits.slow_consumer as u8, Relaxed);
+        self.set_limits(&route.limits);
         // Those who agreed on it before still do it.
         self.compresses.fetch_or(route.compression.is_some(), Relaxed);
+    }
+
+    pub(super) fn set_limits(&self, limits: &ConnectionLimits) {
+        self.max_bytes.store(limits.send_queue_max_bytes, Relaxed);
+        self.policy.store(limits.slow_consumer as u8, Relaxed);
     }
 
     pub(super) fn outbox(&self) -> OutboxLimits {
