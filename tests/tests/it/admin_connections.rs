@@ -313,7 +313,9 @@ async fn limits_change_for_connections_that_are_open() {
     let body = br#"{"limits": {"max_message_size": "8B", "idle_timeout": "soon"}}"#;
     let (status, problem) = server.api("", "PATCH /v1/routes/other/other", "application/json", body).await;
     assert!(status == 422 && problem["detail"].as_str().unwrap().contains("limits.idle_timeout"), "{problem}");
-    client.command("send-all longer than eight").await;
+    client.command("ids").await;
+    let shown = get(&server, "/v1/routes/other/other").await;
+    assert_ne!(shown["limits"]["max_message_size"], "8B");
     let limits = ["--limit", "max_message_size=8B", "--limit", "max_fragments=7", "--limit", "max_connections=1"];
     let (code, out, err) = server.command(&[&["route", "set", "other/other"], &limits[..]].concat()).await;
     assert!(code == 0 && out.contains("8B"), "{out}{err}");

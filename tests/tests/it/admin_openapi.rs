@@ -132,7 +132,10 @@ async fn schemathesis_finds_nothing() {
     // server, where it is asked to: only somebody who is confined to a tenant tries that.
     let but = ["readEvents", "putTenant", "drain"].map(|name| ["--exclude-operation-id", name]).concat();
     run(&server, TOKEN, &but, SECONDS).await;
-    run(&server, OF_TENANT, &["--include-operation-id", "drain", "--include-operation-id", "resume"], "8").await;
+    // What is to be drained is one thing, which a schema does not say.
+    let drains = ["drain", "resume"].map(|name| ["--include-operation-id", name]).concat();
+    let drains = [&drains[..], &["--exclude-checks", "positive_data_acceptance"]].concat();
+    run(&server, OF_TENANT, &drains, "8").await;
     // And the server has taken no harm.
     assert_eq!(server.api(TOKEN, "GET /v1/status", "", b"").await.0, 200);
     let (code, log) = server.terminate().await;
