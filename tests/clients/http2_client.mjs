@@ -41,7 +41,8 @@ async function ask(session, headers) {
 function adopt(stream, subprotocol) {
   // What `ws` expects of a socket, and a stream does not have.
   Object.assign(stream, { setNoDelay() {}, setKeepAlive() {}, setTimeout() {} });
-  const socket = new WebSocket(null, undefined, {});
+  // Its own client has these from its defaults; without a time it gives up at once.
+  const socket = new WebSocket(null, undefined, { autoPong: true, closeTimeout: 30_000 });
   socket._isServer = false;
   socket._protocol = subprotocol ?? "";
   socket.setSocket(stream, Buffer.alloc(0), { allowSynchronousEvents: true, maxPayload: 2 ** 26, skipUTF8Validation: false });
