@@ -3,8 +3,8 @@
 use crate::{
     admin::Admin,
     certificates::Certificates,
-    config::{RoutePlan, Written},
-    control::{Control, Drain, ReloadError},
+    config::RoutePlan,
+    control::{Control, ReloadError},
     endpoint::{Endpoint, Socket},
     events::{Events, Kind},
     live::Prepared,
@@ -12,15 +12,12 @@ use crate::{
     trace::Tracing,
     usage::Export,
 };
-use socklet_core::{ListenerName, TenantName};
+use socklet_core::ListenerName;
 use socklet_plugin::Plugins;
 use socklet_server::{Bind, DrainReport, Server, Workers};
-use std::{convert::Infallible, future::Future, net::SocketAddr, time::Duration};
+use std::{future::Future, net::SocketAddr, time::Duration};
 use tokio_util::task::AbortOnDropHandle;
 use tracing::info;
-
-/// How often operators are told how a drain goes on.
-const PROGRESS: Duration = Duration::from_millis(200);
 
 /// A server that is ready to serve: plugins loaded, sockets bound.
 #[derive(Debug)]
@@ -149,15 +146,6 @@ impl Running {
         self.control.reload(false).await.map(drop)
     }
 
-    /// As [`Running::reload`], for one tenant that has a file of its own.
-    ///
-    /// # Errors
-    ///
-    /// See [`ReloadError`]: nothing was changed then.
-    pub async fn reload_tenant(&self, tenant: &TenantName) -> Result<(), ReloadError> {
-        self.control.reload_tenant(tenant, Written::AsItIs, false).await.map(drop)
-    }
-
     #[cfg(test)]
     pub(crate) fn control(&self) -> &Control {
         &self.control
@@ -192,9 +180,10 @@ impl Running {
         drain.tell(&self.events, Kind::DrainStarted);
         let report = {
             let drained = self.server.drain(plan);
+            let look = || drain.progress.tell(drain.progress.total(), self.server.connections());
             tokio::select! {
                 report = drained => report,
-                never = self.tell_progress(&drain) => match never {},
+                never = drain.tell_progress(&self.events, look) => match never {},
             }
         };
         self.control.drained_to_end(&drain, report.forced);
@@ -206,15 +195,6 @@ impl Running {
         }
         info!(closed = report.closed, forced = report.forced, "drained");
         report
-    }
-
-    /// Tells operators how many connections are left, again and again.
-    async fn tell_progress(&self, drain: &Drain) -> Infallible {
-        loop {
-            tokio::time::sleep(PROGRESS).await;
-            drain.progress.tell(drain.progress.total(), self.server.connections());
-            drain.tell(&self.events, Kind::DrainProgress);
-        }
     }
 
     /// Waits until an operator wants the process to end.

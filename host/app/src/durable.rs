@@ -20,14 +20,14 @@ pub(crate) struct StoreError {
 /// How unfinished files begin.
 pub(crate) const UNFINISHED: &str = ".new-";
 
-/// Writes a file with these permissions. Whenever the process ends, there is the new one or what was there before.
-pub(crate) fn put(path: &Path, bytes: &[u8], mode: u32) -> Result<(), StoreError> {
+/// Writes a file that only its owner can read: it may have secrets. Whenever the process ends, there is the new one or what was there before.
+pub(crate) fn put(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
     let failed = |source| StoreError { path: path.to_owned(), source };
     let folder = path.parent().unwrap_or(Path::new("."));
     let new = || {
         let mut builder = tempfile::Builder::new();
         let mut file: NamedTempFile =
-            builder.prefix(UNFINISHED).permissions(Permissions::from_mode(mode)).tempfile_in(folder)?;
+            builder.prefix(UNFINISHED).permissions(Permissions::from_mode(0o600)).tempfile_in(folder)?;
         file.write_all(bytes)?;
         file.as_file().sync_all()?;
         file.persist(path)?;

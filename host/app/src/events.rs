@@ -1,6 +1,5 @@
 //! What happens, as it is told to operators who read along: bounded for each of them, and never waited for.
 
-use serde::Serialize;
 use serde_json::{Map, Value as Json, json};
 use socklet_core::{Herald, News, PluginId, Rate, TenantName, Throttle, VersionChange};
 use std::{
@@ -135,15 +134,7 @@ impl Events {
         Reading { receiver, inner: self.0.clone() }
     }
 
-    /// Tells of something that concerns the node.
-    pub(crate) fn tell_node(&self, kind: Kind, data: impl Serialize) {
-        self.publish(kind, None, None, || match serde_json::to_value(data) {
-            Ok(Json::Object(data)) => data,
-            _ => Map::new(),
-        });
-    }
-
-    /// Tells of something that concerns a tenant, or the node.
+    /// Tells of something that concerns a tenant; none: the node.
     pub(crate) fn tell_of(&self, kind: Kind, tenant: Option<&TenantName>, data: Json) {
         self.publish(kind, tenant, None, || object(data));
     }
@@ -287,11 +278,11 @@ mod tests {
         hit(&events);
         let mut reader = events.read();
         assert!(matches!(reader.receiver.try_recv(), Err(TryRecvError::Empty)), "nobody had listened");
-        events.tell_node(Kind::ConfigReloaded, json!({ "plugins": 2 }));
+        events.tell_of(Kind::ConfigReloaded, None, json!({ "plugins": 2 }));
         let event = reader.next().await.unwrap();
         assert_eq!((event.number, event.kind, &event.data["plugins"]), (1, Kind::ConfigReloaded, &json!(2)));
         for kind in Kind::ALL.iter().cycle().take(KEPT + 3) {
-            events.tell_node(*kind, json!({}));
+            events.tell_of(*kind, None, json!({}));
         }
         assert!(matches!(reader.next().await, Err(RecvError::Lagged(3))));
         assert_eq!(reader.next().await.unwrap().number, 5);

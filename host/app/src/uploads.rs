@@ -55,8 +55,6 @@ pub(crate) struct Upload {
 
 const BLOBS: &str = "blobs";
 const PLUGINS: &str = "plugins";
-/// The permissions of what is in it.
-const PRIVATE: u32 = 0o600;
 /// The permissions of group and others to write.
 const OTHERS: u32 = 0o022;
 
@@ -104,7 +102,7 @@ impl Uploads {
         if path.metadata().is_ok_and(|metadata| metadata.len() == component.len() as u64) {
             return Ok(Upload { path, digest: digest.to_owned() });
         }
-        put(&path, component, PRIVATE)?;
+        put(&path, component)?;
         Ok(Upload { path, digest: digest.to_owned() })
     }
 
@@ -146,7 +144,7 @@ impl Uploads {
         let path = self.folder.join(PLUGINS).join(format!("{}.json", plugin.to_string().replace('/', ".")));
         let text = serde_json::to_vec(&record)
             .map_err(|error| StoreError { path: path.clone(), source: io::Error::other(error) })?;
-        put(&path, &text, PRIVATE)?;
+        put(&path, &text)?;
         self.records().insert(plugin.clone(), record);
         self.collect();
         Ok(())

@@ -243,11 +243,6 @@ impl Plugin {
         if self.line().is_some() { PluginState::Loaded } else { self.0.deferred.state_of() }
     }
 
-    /// Whether it is this very plugin, and not another of its name.
-    pub fn is(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.0, &other.0)
-    }
-
     /// The plugin as an authenticator of a route.
     ///
     /// # Errors

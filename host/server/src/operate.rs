@@ -6,7 +6,7 @@ use socklet_core::{
     RouteName, SendError, Tenant, TenantName,
 };
 use std::{
-    collections::{BinaryHeap, HashSet},
+    collections::BinaryHeap,
     net::SocketAddr,
     sync::{Arc, PoisonError, Weak},
     time::SystemTime,
@@ -95,13 +95,6 @@ impl Server {
         let is_it =
             |found: &&Arc<Route>| found.tenant().name().as_str() == tenant && found.config.name.as_str() == route;
         self.inner.routes.load().all.iter().find(is_it).cloned().map(RouteView)
-    }
-
-    /// The tenants that have a route, in the order of configuration.
-    pub fn tenants(&self) -> Vec<Arc<Tenant>> {
-        let (mut seen, routes) = (HashSet::new(), self.inner.routes.load());
-        let tenants = routes.all.iter().map(|route| route.tenant().clone());
-        tenants.filter(|tenant| seen.insert(tenant.name().clone())).collect()
     }
 
     /// Connections by id, those after `after`, so many at most: the first page, or the next one.

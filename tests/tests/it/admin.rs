@@ -1,7 +1,7 @@
 //! The admin API, and the commands that speak to it.
 
 use serde_json::{Value, json};
-use socklet_tests::{Process, command, finished, guest, marked};
+use socklet_tests::{Process, command, finished, guest, marked, replace};
 use std::{fs, os::unix::fs::PermissionsExt, path::Path};
 
 const TOKEN: &str = "0123456789-a-secret-of-operators";
@@ -22,10 +22,8 @@ fn config(admin: &str) -> String {
 }
 
 fn token(folder: &Path, token: &str) -> String {
-    let path = folder.join("token");
-    fs::write(&path, format!("{token}\n")).unwrap();
-    fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
-    path.to_str().unwrap().to_owned()
+    replace(folder, "token", &format!("{token}\n"));
+    folder.join("token").to_str().unwrap().to_owned()
 }
 
 /// A server with an address, a port that the system chooses, and a token.

@@ -1,17 +1,14 @@
 //! An admin API that is flooded: whoever floods is refused, and nobody else notices.
 
 use serde_json::json;
-use socklet_tests::{Process, Stream, connect, eventually, within};
-use std::{fs, os::unix::fs::PermissionsExt};
+use socklet_tests::{Process, Stream, connect, eventually, replace, within};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 const TOKEN: &str = "0123456789-token-of-operators";
 
 async fn start(more: &str) -> Process {
     let folder = tempfile::tempdir().unwrap();
-    let token = folder.path().join("token");
-    fs::write(&token, TOKEN).unwrap();
-    fs::set_permissions(&token, fs::Permissions::from_mode(0o600)).unwrap();
+    replace(folder.path(), "token", TOKEN);
     let config = format!(
         "[[route]]\npath = '/'\nbehavior = 'main'\n[plugin.main]\nsource = 'guest:reporter'\n\
          [admin]\nbind = '127.0.0.1:0'\ntoken_file = 'token'\n{more}"

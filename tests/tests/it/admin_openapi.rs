@@ -1,8 +1,8 @@
 //! The OpenAPI document: it is what the API does, as a client that nobody here wrote finds it.
 
 use serde_json::Value;
-use socklet_tests::{Process, repository, target, within};
-use std::{fs, os::unix::fs::PermissionsExt, process::Stdio};
+use socklet_tests::{Process, replace, repository, target, within};
+use std::{fs, process::Stdio};
 use tokio::process::Command;
 
 const TOKEN: &str = "0123456789-token-of-operators";
@@ -36,11 +36,8 @@ const CONFIG: &str = r#"
 async fn start() -> Process {
     let folder = tempfile::tempdir().unwrap();
     let tokens = format!("[[token]]\nname = \"acme\"\ntoken = \"{OF_TENANT}\"\nrole = \"write\"\ntenant = \"acme\"\n");
-    for (name, text) in [("token", TOKEN), ("tokens.toml", &tokens)] {
-        let path = folder.path().join(name);
-        fs::write(&path, text).unwrap();
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
-    }
+    replace(folder.path(), "token", TOKEN);
+    replace(folder.path(), "tokens.toml", &tokens);
     Process::start_in(folder, CONFIG).await
 }
 

@@ -2,8 +2,8 @@
 
 use rustix::process::Signal;
 use serde_json::{Value, json};
-use socklet_tests::{Process, guest, marked};
-use std::{fs, os::unix::fs::PermissionsExt, path::Path};
+use socklet_tests::{Process, guest, marked, replace};
+use std::{fs, os::unix::fs::PermissionsExt};
 
 const ALONE: &str = "0123456789-token-of-the-owner";
 const WATCH: &str = "0123456789-token-that-may-look";
@@ -35,11 +35,6 @@ const CONFIG: &str = r#"
     uploads_dir = "uploads"
 "#;
 
-fn write(folder: &Path, name: &str, text: &str) {
-    fs::write(folder.join(name), text).unwrap();
-    fs::set_permissions(folder.join(name), fs::Permissions::from_mode(0o600)).unwrap();
-}
-
 fn hash(token: &str) -> String {
     use sha2::{Digest, Sha256};
     format!("sha256:{:x}", Sha256::digest(token))
@@ -56,8 +51,8 @@ fn tokens() -> String {
 
 async fn start() -> Process {
     let folder = tempfile::tempdir().unwrap();
-    write(folder.path(), "token", ALONE);
-    write(folder.path(), "tokens.toml", &tokens());
+    replace(folder.path(), "token", ALONE);
+    replace(folder.path(), "tokens.toml", &tokens());
     Process::start_in(folder, CONFIG).await
 }
 
@@ -183,7 +178,7 @@ async fn tokens_change_with_a_reload() {
     let server = start().await;
     assert_eq!(status(&server, WATCH, "GET /v1/status").await, 200);
     let new = "a-new-token-that-may-look";
-    write(
+    replace(
         server.folder(),
         "tokens.toml",
         &format!("[[token]]\nname = \"watch\"\ntoken = \"{new}\"\nrole = \"read\"\n"),
@@ -194,7 +189,7 @@ async fn tokens_change_with_a_reload() {
         assert_eq!(status(&server, token, "GET /v1/status").await, expected);
     }
     // A file with a mistake changes nothing, and the mistake is told without what it is about.
-    write(server.folder(), "tokens.toml", &format!("[[token]]\nname = \"a\"\ntoken = \"{new}\"\nrole = \"raed\"\n"));
+    replace(server.folder(), "tokens.toml", &format!("[[token]]\nname = \"a\"\ntoken = \"{new}\"\nrole = \"raed\"\n"));
     server.signal(Signal::HUP);
     let log = server.until_log("tokens.toml:4: expected `read` or `write`").await;
     assert!(log.contains("admin.tokens_file") && !log.contains(new), "{log}");

@@ -1,16 +1,14 @@
 //! The console: what it is served with, and what an operator does with it in a real browser.
 
 use crate::clients::{installed, passes};
-use socklet_tests::{Process, guest, marked, target};
-use std::{fs, os::unix::fs::PermissionsExt};
+use socklet_tests::{Process, guest, marked, replace, target};
+use std::fs;
 
 const TOKEN: &str = "0123456789-a-secret-of-operators";
 
 async fn server() -> Process {
     let folder = tempfile::tempdir().unwrap();
-    let token = folder.path().join("token");
-    fs::write(&token, TOKEN).unwrap();
-    fs::set_permissions(&token, fs::Permissions::from_mode(0o600)).unwrap();
+    replace(folder.path(), "token", TOKEN);
     fs::write(folder.path().join("other.wasm"), marked(&guest("versioned"), 1)).unwrap();
     let config = r#"
         [[route]]

@@ -1,8 +1,8 @@
 //! Traces, as a collector sees them that nobody here wrote.
 
 use serde_json::{Value, json};
-use socklet_tests::{Authority, Collector, Process, Wire, eventually, guest};
-use std::{fs, os::unix::fs::PermissionsExt};
+use socklet_tests::{Authority, Collector, Process, Wire, eventually, guest, replace};
+use std::fs;
 
 const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
 const SPAN: &str = "00f067aa0ba902b7";
@@ -267,9 +267,7 @@ async fn what_is_recorded_has_a_rate() {
 async fn what_a_collector_does_not_take_is_sent_again_or_counted() {
     const SECRET: &str = "s3cr3t-m4rk3r";
     let folder = tempfile::tempdir().unwrap();
-    let headers = folder.path().join("headers");
-    fs::write(&headers, format!("authorization: Bearer {SECRET}\n")).unwrap();
-    fs::set_permissions(&headers, fs::Permissions::from_mode(0o600)).unwrap();
+    replace(folder.path(), "headers", &format!("authorization: Bearer {SECRET}\n"));
     let busy = Collector::start(&["--status", "503", "--times", "2"]).await;
     let trace = "sample = 1\nsample_events = 0\nheaders_file = \"headers\"";
     let config = config("reporter", &busy, trace).replace("[log]", "[log]\nlevel = \"trace\"");

@@ -1,12 +1,11 @@
 //! The limits of a route in a request that changes them, each as the configuration writes it.
 
 use super::Problem;
-use crate::config::units::{parse_duration, parse_size};
+use crate::config::value::{Limit, Size as Bytes, Value, Wrong};
 use schemars::JsonSchema;
 use serde::Deserialize;
-use socklet_core::Rate;
-use socklet_server::{ConnectionLimits, SlowConsumer};
-use std::{fmt::Display, time::Duration};
+use socklet_server::ConnectionLimits;
+use toml_edit::Value as Toml;
 
 /// Limits that are to change; what is left out stays as it is. `none` switches a limit off that can be off.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
@@ -77,18 +76,18 @@ impl LimitsPatch {
         set(&mut to.max_frame_size, "max_frame_size", self.max_frame_size, size)?;
         set(&mut to.max_fragments, "max_fragments", self.max_fragments, count)?;
         set(&mut to.max_inflated_ratio, "max_inflated_ratio", self.max_inflated_ratio, count)?;
-        set(&mut to.control_frame_rate, "control_frame_rate", self.control_frame_rate, rate)?;
-        set(&mut to.messages_per_second, "messages_per_second", self.messages_per_second, or_none(rate))?;
-        let bytes = |text: String| size(text).map(|bytes| bytes as u64);
-        set(&mut to.bytes_per_second, "bytes_per_second", self.bytes_per_second, or_none(bytes))?;
+        set(&mut to.control_frame_rate, "control_frame_rate", self.control_frame_rate, read)?;
+        set(&mut to.messages_per_second, "messages_per_second", self.messages_per_second, or_none)?;
+        let bytes = |text| or_none(text).map(|limit| limit.map(|Bytes(bytes)| bytes as u64));
+        set(&mut to.bytes_per_second, "bytes_per_second", self.bytes_per_second, bytes)?;
         set(&mut to.send_queue_max_bytes, "send_queue_max_bytes", self.send_queue_max_bytes, size)?;
-        set(&mut to.slow_consumer, "slow_consumer", self.slow_consumer, slow_consumer)?;
-        set(&mut to.send_timeout, "send_timeout", self.send_timeout, time)?;
-        set(&mut to.close_timeout, "close_timeout", self.close_timeout, time)?;
-        set(&mut to.pong_timeout, "pong_timeout", self.pong_timeout, time)?;
-        set(&mut to.idle_timeout, "idle_timeout", self.idle_timeout, or_none(time))?;
-        set(&mut to.max_lifetime, "max_lifetime", self.max_lifetime, or_none(time))?;
-        set(&mut to.max_connections, "max_connections", self.max_connections, or_none(number))?;
+        set(&mut to.slow_consumer, "slow_consumer", self.slow_consumer, read)?;
+        set(&mut to.send_timeout, "send_timeout", self.send_timeout, read)?;
+        set(&mut to.close_timeout, "close_timeout", self.close_timeout, read)?;
+        set(&mut to.pong_timeout, "pong_timeout", self.pong_timeout, read)?;
+        set(&mut to.idle_timeout, "idle_timeout", self.idle_timeout, or_none)?;
+        set(&mut to.max_lifetime, "max_lifetime", self.max_lifetime, or_none)?;
+        set(&mut to.max_connections, "max_connections", self.max_connections, count_or_none)?;
         Ok(to)
     }
 }
@@ -101,47 +100,42 @@ fn set<T, V>(to: &mut V, name: &str, wanted: Option<T>, parse: impl Fn(T) -> Res
     Ok(())
 }
 
-fn or_none<V>(parse: impl Fn(String) -> Result<V, String>) -> impl Fn(String) -> Result<Option<V>, String> {
-    move |text| if text == "none" { Ok(None) } else { parse(text).map(Some) }
-}
-
-fn expected(text: &str, why: impl Display, example: &str) -> String {
-    format!("{text:?}: {why}; expected {example}")
+/// What a text means where the configuration has a value of this kind.
+fn read<V: Value>(text: String) -> Result<V, String> {
+    V::decode(&Toml::from(text.as_str())).map_err(|wrong| {
+        let unknown = if wrong == Wrong::Kind { "not known; " } else { "" };
+        format!("{text:?}: {unknown}{}", wrong.message(&V::kind()))
+    })
 }
 
 fn size(text: String) -> Result<usize, String> {
-    parse_size(&text).map_err(|why| expected(&text, why, "a size such as \"64KiB\""))
+    read(text).map(|Bytes(bytes)| bytes)
 }
 
-fn time(text: String) -> Result<Duration, String> {
-    parse_duration(&text).map_err(|why| expected(&text, why, "a duration such as \"25s\""))
+fn or_none<V>(text: String) -> Result<Option<V>, String>
+where
+    Limit<V>: Value,
+{
+    read(text).map(|Limit(limit)| limit)
 }
 
-fn rate(text: String) -> Result<Rate, String> {
-    text.parse().map_err(|why| expected(&text, why, "a rate such as \"100/s\""))
-}
-
-fn number(text: String) -> Result<usize, String> {
+fn count_or_none(text: String) -> Result<Option<usize>, String> {
+    if text == "none" {
+        return Ok(None);
+    }
     let number = text.parse().ok().filter(|number| *number > 0);
-    number.ok_or_else(|| expected(&text, "not a number", "a number from 1, or \"none\""))
+    number.map(Some).ok_or_else(|| format!("{text:?}: not a number; expected a number from 1, or \"none\""))
 }
 
 fn count(count: usize) -> Result<usize, String> {
     if (1..=MOST).contains(&count) { Ok(count) } else { Err(format!("{count}: expected 1 to {MOST}")) }
 }
 
-fn slow_consumer(text: String) -> Result<SlowConsumer, String> {
-    match text.as_str() {
-        "close" => Ok(SlowConsumer::Close),
-        "drop-newest" => Ok(SlowConsumer::DropNewest),
-        "drop-oldest" => Ok(SlowConsumer::DropOldest),
-        _ => Err(expected(&text, "not known", "\"close\", \"drop-newest\" or \"drop-oldest\"")),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use socklet_core::Rate;
+    use std::time::Duration;
 
     #[test]
     fn what_is_left_out_stays_and_what_is_wrong_is_told() {

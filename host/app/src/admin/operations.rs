@@ -3,7 +3,7 @@
 use super::{
     Problem,
     call::{Call, NoQuery, Reply},
-    connections, drains, events, listeners, openapi, patch, plugins, reload, routes, status, tenants, usage,
+    connections, drains, events, listeners, openapi, page, patch, plugins, reload, routes, status, tenants, usage,
 };
 use futures_util::future::BoxFuture;
 use http::Method;
@@ -101,7 +101,7 @@ operations! {
     POST "/v1/connections/{id}/messages" "sendToConnection" "Queues a message for a connection: a text, or bytes"
         [tenants, takes Takes::Message] => Gives::Json(of::<connections::Sent>), [404, 408, 409, 413, 415, 422, 503], connections::send;
     GET "/v1/routes" "listRoutes" "Routes by tenant and name, a page at a time"
-        [tenants ? routes::Which] => Gives::Json(of::<routes::Routes>), [], routes::list;
+        [tenants ? page::OfTenant] => Gives::Json(of::<routes::Routes>), [], routes::list;
     GET "/v1/routes/{tenant}/{route}" "showRoute" "One route"
         [tenants] => Gives::Json(of::<routes::Route>), [404], routes::show;
     PATCH "/v1/routes/{tenant}/{route}" "changeRoute" "Changes a route while it is served, until the next restart"
@@ -117,13 +117,13 @@ operations! {
     GET "/v1/tenants/{tenant}/plugins" "listTenantPlugins" "The plugins that nobody but a tenant has"
         [tenants] => Gives::Json(of::<plugins::Plugins>), [404], plugins::list_of_tenant;
     GET "/v1/tenants/{tenant}/plugins/{plugin}" "showTenantPlugin" "A plugin that nobody but a tenant has"
-        [tenants] => Gives::Json(of::<plugins::Plugin>), [404, 409], plugins::show_of_tenant;
+        [tenants] => Gives::Json(of::<plugins::Plugin>), [404, 409], plugins::show;
     PUT "/v1/tenants/{tenant}/plugins/{plugin}" "uploadPlugin" "Has another component take over, and keeps it"
         [tenants, takes Takes::Component] => Gives::Json(of::<plugins::Changed>), [404, 408, 409, 413, 422, 503, 507], plugins::put;
     DELETE "/v1/tenants/{tenant}/plugins/{plugin}" "resetTenantPlugin" "Goes back to what the configuration says"
-        [tenants] => Gives::Json(of::<plugins::Changed>), [404, 409, 422, 503, 507], plugins::reset_of_tenant;
+        [tenants] => Gives::Json(of::<plugins::Changed>), [404, 409, 422, 503, 507], plugins::reset;
     POST "/v1/tenants/{tenant}/plugins/{plugin}/rollback" "rollBackTenantPlugin" "Has the version before take over again"
-        [tenants] => Gives::Json(of::<plugins::Changed>), [404, 409, 507], plugins::roll_back_of_tenant;
+        [tenants] => Gives::Json(of::<plugins::Changed>), [404, 409, 507], plugins::roll_back;
     POST "/v1/tenants/{tenant}/reload" "reloadTenant" "Reads the file of one tenant again; without one, the tenant is removed"
         [tenants ? reload::How] => Gives::Json(of::<reload::Reloaded>), [404, 409, 422], reload::of_tenant;
     PUT "/v1/tenants/{tenant}" "putTenant" "Writes the file of a tenant, and has the tenant be what it says"
@@ -159,7 +159,7 @@ operations! {
     DELETE "/v1/drains/{drain}" "resume" "Takes a drain back: whoever is left stays, and whoever comes is let in again"
         [tenants] => Gives::Json(of::<drains::Drain>), [404, 409], drains::resume;
     GET "/v1/usage" "listUsage" "What plugins have used since they were loaded, a page at a time"
-        [tenants ? usage::Which] => Gives::Json(of::<usage::Usage>), [], usage::list;
+        [tenants ? page::OfTenant] => Gives::Json(of::<usage::Usage>), [], usage::list;
     GET "/v1/metrics" "showMetrics" "What the server counts, as the operators' listener has it"
         [] => Gives::Metrics, [], status::metrics;
     GET "/v1/events" "readEvents" "What happens, as server-sent events"

@@ -1,7 +1,9 @@
 //! Lists in pages: so many entries, and where the next page begins.
 
+use super::call::parsed;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
+use socklet_core::TenantName;
 use std::borrow::Cow;
 
 /// The entries of a page where nobody says how many.
@@ -13,6 +15,21 @@ const MOST: u16 = 1000;
 #[derive(Clone, Copy, Debug, Deserialize)]
 #[serde(try_from = "u16")]
 pub(super) struct Limit(u16);
+
+/// Which part of a list is asked for, where its entries belong to tenants.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct OfTenant {
+    /// Those of this tenant.
+    #[serde(default, deserialize_with = "parsed")]
+    #[schemars(with = "Option<Name>")]
+    pub(super) tenant: Option<TenantName>,
+    /// What the page before said is `next`.
+    pub(super) cursor: Option<String>,
+    /// The most entries of the page.
+    #[serde(default)]
+    pub(super) limit: Limit,
+}
 
 /// A name, for schemas.
 #[derive(Debug)]

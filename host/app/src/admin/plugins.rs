@@ -95,28 +95,42 @@ pub(super) async fn list(call: &mut Call) -> Result<Reply, Problem> {
     json(&Plugins { plugins: call.state.control.plugins().into_iter().map(Plugin::from).collect() })
 }
 
-/// `GET /v1/plugins/{plugin}`
+/// `GET /v1/plugins/{plugin}`, `GET /v1/tenants/{tenant}/plugins/{plugin}`
 pub(super) async fn show(call: &mut Call) -> Result<Reply, Problem> {
-    let plugin = call.captured("plugin").to_owned();
-    show_one(call, &plugin)
+    let plugin = named(call)?;
+    let NoQuery {} = call.query()?;
+    json(&Plugin::from(call.state.control.plugin(&plugin)?))
 }
 
 /// `POST /v1/plugins/{plugin}/swap`
 pub(super) async fn swap(call: &mut Call) -> Result<Reply, Problem> {
-    let plugin = call.captured("plugin").to_owned();
+    let plugin = named(call)?;
     swap_one(call, &plugin).await
 }
 
-/// `POST /v1/plugins/{plugin}/rollback`
-pub(super) async fn roll_back(call: &mut Call) -> Result<Reply, Problem> {
-    let plugin = call.captured("plugin").to_owned();
-    roll_back_one(call, &plugin).await
+/// `PUT /v1/tenants/{tenant}/plugins/{plugin}`
+pub(super) async fn put(call: &mut Call) -> Result<Reply, Problem> {
+    let plugin = named(call)?;
+    if !call.state.control.keeps_uploads() {
+        return Err(ChangeError::NowhereToKeep.into());
+    }
+    swap_one(call, &plugin).await
 }
 
-/// `DELETE /v1/plugins/{plugin}/upload`
+/// `POST /v1/plugins/{plugin}/rollback`, `POST /v1/tenants/{tenant}/plugins/{plugin}/rollback`
+pub(super) async fn roll_back(call: &mut Call) -> Result<Reply, Problem> {
+    let plugin = named(call)?;
+    let NoQuery {} = call.query()?;
+    let change = call.state.control.roll_back(&plugin, &call.who.name).await?;
+    changed(call, change)
+}
+
+/// `DELETE /v1/plugins/{plugin}/upload`, `DELETE /v1/tenants/{tenant}/plugins/{plugin}`
 pub(super) async fn reset(call: &mut Call) -> Result<Reply, Problem> {
-    let plugin = call.captured("plugin").to_owned();
-    reset_one(call, &plugin).await
+    let plugin = named(call)?;
+    let NoQuery {} = call.query()?;
+    let change = call.state.control.reset(&plugin, &call.who.name).await?;
+    changed(call, change)
 }
 
 /// `GET /v1/tenants/{tenant}/plugins`
@@ -128,55 +142,11 @@ pub(super) async fn list_of_tenant(call: &mut Call) -> Result<Reply, Problem> {
     json(&Plugins { plugins: plugins.map(Plugin::from).collect() })
 }
 
-/// `GET /v1/tenants/{tenant}/plugins/{plugin}`
-pub(super) async fn show_of_tenant(call: &mut Call) -> Result<Reply, Problem> {
-    let plugin = owned(call)?;
-    show_one(call, &plugin)
-}
-
-/// `PUT /v1/tenants/{tenant}/plugins/{plugin}`
-pub(super) async fn put(call: &mut Call) -> Result<Reply, Problem> {
-    let plugin = owned(call)?;
-    if !call.state.control.keeps_uploads() {
-        return Err(ChangeError::NowhereToKeep.into());
-    }
-    swap_one(call, &plugin).await
-}
-
-/// `POST /v1/tenants/{tenant}/plugins/{plugin}/rollback`
-pub(super) async fn roll_back_of_tenant(call: &mut Call) -> Result<Reply, Problem> {
-    let plugin = owned(call)?;
-    roll_back_one(call, &plugin).await
-}
-
-/// `DELETE /v1/tenants/{tenant}/plugins/{plugin}`
-pub(super) async fn reset_of_tenant(call: &mut Call) -> Result<Reply, Problem> {
-    let plugin = owned(call)?;
-    reset_one(call, &plugin).await
-}
-
-fn show_one(call: &Call, plugin: &str) -> Result<Reply, Problem> {
-    let NoQuery {} = call.query()?;
-    json(&Plugin::from(call.state.control.plugin(plugin)?))
-}
-
 async fn swap_one(call: &mut Call, plugin: &str) -> Result<Reply, Problem> {
     let NoQuery {} = call.query()?;
     call.state.control.plugin(plugin)?;
     let component = component(call).await?;
     let change = call.state.control.swap(plugin, component, &call.who.name).await?;
-    changed(call, change)
-}
-
-async fn roll_back_one(call: &mut Call, plugin: &str) -> Result<Reply, Problem> {
-    let NoQuery {} = call.query()?;
-    let change = call.state.control.roll_back(plugin, &call.who.name).await?;
-    changed(call, change)
-}
-
-async fn reset_one(call: &mut Call, plugin: &str) -> Result<Reply, Problem> {
-    let NoQuery {} = call.query()?;
-    let change = call.state.control.reset(plugin, &call.who.name).await?;
     changed(call, change)
 }
 
@@ -194,10 +164,13 @@ fn changed(call: &mut Call, change: Change) -> Result<Reply, Problem> {
     json(&Changed::from(change))
 }
 
-/// The plugin that the path names, where it belongs to the tenant that the path names, and to nobody else.
-fn owned(call: &Call) -> Result<String, Problem> {
-    let tenant = tenants::find(call)?;
+/// The plugin that the path names; where it names a tenant, too, one that belongs to that tenant and to nobody else.
+fn named(call: &Call) -> Result<String, Problem> {
     let plugin = call.captured("plugin");
+    if call.captured("tenant").is_empty() {
+        return Ok(plugin.to_owned());
+    }
+    let tenant = tenants::find(call)?;
     let none = || Problem::NoSuch("plugin", plugin.to_owned());
     let name: PluginName = plugin.parse().map_err(|_| none())?;
     let own = PluginId { tenant: Some(tenant.name().clone()), name: name.clone() };

@@ -2,30 +2,15 @@
 
 use super::{
     Problem,
-    call::{Call, Reply, json, parsed},
+    call::{Call, Reply, json},
     message::Message,
-    page::{Limit, Name, page},
+    page::{Name, OfTenant, page},
 };
 use crate::config::units::{show_duration, show_size};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use socklet_core::{ConnectionId, Connections, Heartbeat, TenantName};
+use socklet_core::{ConnectionId, Connections, Heartbeat};
 use socklet_server::{ConnectionLimits, RouteConfig, RouteView, SlowConsumer};
-
-/// Which routes are asked for.
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Which {
-    /// Those of this tenant.
-    #[serde(default, deserialize_with = "parsed")]
-    #[schemars(with = "Option<Name>")]
-    tenant: Option<TenantName>,
-    /// What the page before said is `next`.
-    cursor: Option<String>,
-    /// The most entries of the page.
-    #[serde(default)]
-    limit: Limit,
-}
 
 /// Routes, by tenant and name.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -115,7 +100,7 @@ pub(super) struct Accepted {
 
 /// `GET /v1/routes`
 pub(super) async fn list(call: &mut Call) -> Result<Reply, Problem> {
-    let Which { tenant, cursor, limit } = call.query()?;
+    let OfTenant { tenant, cursor, limit } = call.query()?;
     let Ok(tenant) = call.scope(tenant) else { return json(&Routes { routes: Vec::new(), next: None }) };
     let fits = |route: &RouteView| tenant.as_ref().is_none_or(|tenant| tenant == route.tenant().name());
     let all = call.state.server.routes().into_iter().filter(fits);

@@ -2,28 +2,12 @@
 
 use super::{
     Problem,
-    call::{Call, Reply, json, parsed},
-    page::{Limit, Name, page},
+    call::{Call, Reply, json},
+    page::{Name, OfTenant, page},
 };
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
-use socklet_core::TenantName;
+use serde::Serialize;
 use socklet_plugin::UsageRow;
-
-/// Which rows are asked for.
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Which {
-    /// Those of this tenant.
-    #[serde(default, deserialize_with = "parsed")]
-    #[schemars(with = "Option<Name>")]
-    tenant: Option<TenantName>,
-    /// What the page before said is `next`.
-    cursor: Option<String>,
-    /// The most entries of the page.
-    #[serde(default)]
-    limit: Limit,
-}
 
 /// What was used.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -69,7 +53,7 @@ struct Row {
 
 /// `GET /v1/usage`
 pub(super) async fn list(call: &mut Call) -> Result<Reply, Problem> {
-    let Which { tenant, cursor, limit } = call.query()?;
+    let OfTenant { tenant, cursor, limit } = call.query()?;
     let Ok(tenant) = call.scope(tenant) else { return json(&Usage { usage: Vec::new(), next: None }) };
     let fits = |row: &UsageRow| tenant.as_ref().is_none_or(|tenant| *tenant == row.tenant);
     let all = call.state.engine.usage().into_iter().filter(fits);

@@ -35,42 +35,29 @@ pub(super) enum Command {
     },
     /// Has another component take over, with the settings and limits of the plugin. No connection is closed for it.
     Swap {
-        /// The plugin: `chat`, or `acme/chat` where it is one of a tenant's own.
-        name: PluginId,
+        #[command(flatten)]
+        one: One,
         /// The component.
         file: PathBuf,
-        #[command(flatten)]
-        owner: Owner,
-        #[command(flatten)]
-        target: Target,
-        /// Print JSON.
-        #[arg(long)]
-        json: bool,
     },
     /// Has the version before take over again.
-    Rollback {
-        /// The plugin: `chat`, or `acme/chat` where it is one of a tenant's own.
-        name: PluginId,
-        #[command(flatten)]
-        owner: Owner,
-        #[command(flatten)]
-        target: Target,
-        /// Print JSON.
-        #[arg(long)]
-        json: bool,
-    },
+    Rollback(One),
     /// Goes back from a component that was sent and is kept to what the configuration says.
-    Reset {
-        /// The plugin: `chat`, or `acme/chat` where it is one of a tenant's own.
-        name: PluginId,
-        #[command(flatten)]
-        owner: Owner,
-        #[command(flatten)]
-        target: Target,
-        /// Print JSON.
-        #[arg(long)]
-        json: bool,
-    },
+    Reset(One),
+}
+
+/// One plugin of a server.
+#[derive(Debug, clap::Args)]
+pub(super) struct One {
+    /// The plugin: `chat`, or `acme/chat` where it is one of a tenant's own.
+    name: PluginId,
+    #[command(flatten)]
+    owner: Owner,
+    #[command(flatten)]
+    target: Target,
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
 }
 
 /// Whose plugin it is, for tokens of a tenant.
@@ -119,7 +106,7 @@ const DIGITS: usize = 12;
 pub(super) async fn plugin(command: Command) -> Result<(), Failure> {
     match command {
         Command::Ls { owner, target, json } => list(&target.client()?, &owner, json).await,
-        Command::Swap { name, file, owner, target, json } => {
+        Command::Swap { one: One { name, owner, target, json }, file } => {
             let client = target.client()?;
             let component = Content::component(read(&file)?);
             let path = owner.path(&name)?;
@@ -131,11 +118,11 @@ pub(super) async fn plugin(command: Command) -> Result<(), Failure> {
             };
             tell(json, answer.done()?)
         }
-        Command::Rollback { name, owner, target, json } => {
+        Command::Rollback(One { name, owner, target, json }) => {
             let path = format!("{}/rollback", owner.path(&name)?);
             tell(json, target.client()?.post(&path, Content::none()).await?.done()?)
         }
-        Command::Reset { name, owner, target, json } => {
+        Command::Reset(One { name, owner, target, json }) => {
             let upload = if owner.tenant.is_some() { "" } else { "/upload" };
             let path = format!("{}{upload}", owner.path(&name)?);
             tell(json, target.client()?.delete(&path).await?.done()?)

@@ -26,7 +26,7 @@ mod tests;
 mod tls;
 mod trace;
 pub(crate) mod units;
-mod value;
+pub(crate) mod value;
 mod words;
 
 pub(crate) use admin::{AdminPlan, find_admin};

@@ -4,7 +4,7 @@ use super::{
     environment::Environment,
     mistake::{Mistake, Place, Problems},
     schema::{Key, Section, Shape},
-    value::{Form, Value, Wrong},
+    value::{Form, Value},
 };
 use std::{ops::Range, sync::Arc};
 use toml_edit::{Item, TableLike, Value as Toml};
@@ -148,12 +148,7 @@ impl<'a> Table<'a> {
         let decoded = given.and_then(|toml| match T::decode(&toml) {
             Ok(value) => Some(value),
             Err(wrong) => {
-                let hint = T::kind().expected();
-                let message = match wrong {
-                    Wrong::Kind => format!("expected {hint}"),
-                    Wrong::Nearly(why) => format!("{why}; expected {hint}"),
-                    Wrong::Because(why) => why,
-                };
+                let message = wrong.message(&T::kind());
                 self.reader.problems.add_undecoded(self.mistake(name, message));
                 None
             }

@@ -66,6 +66,18 @@ pub(crate) enum Wrong {
     Because(String),
 }
 
+impl Wrong {
+    /// What is wrong, and what would be right.
+    pub(crate) fn message(self, kind: &Kind) -> String {
+        let hint = kind.expected();
+        match self {
+            Self::Kind => format!("expected {hint}"),
+            Self::Nearly(why) => format!("{why}; expected {hint}"),
+            Self::Because(why) => why,
+        }
+    }
+}
+
 /// A size in bytes, at least 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Size(pub(crate) usize);

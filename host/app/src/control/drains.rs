@@ -13,6 +13,7 @@ use socklet_plugin::VersionRole;
 use socklet_server::{Drain as Plan, Progress, Scope};
 use std::{
     collections::VecDeque,
+    convert::Infallible,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering::SeqCst},
@@ -221,7 +222,7 @@ async fn run(control: Control, one: Arc<Drain>) {
         let drained = server.drain_only(&one.scope, &one.plan, &one.progress);
         tokio::select! {
             report = drained => report,
-            never = one.tell_progress(events) => match never {},
+            never = one.tell_progress(events, || {}) => match never {},
         }
     };
     if matches!(one.scope, Scope::Version(..)) {
@@ -339,10 +340,11 @@ impl Drain {
         events.tell_of(kind, self.tenant(), self.told());
     }
 
-    /// Tells them how it goes on, again and again.
-    async fn tell_progress(&self, events: &Events) -> std::convert::Infallible {
+    /// Tells them how it goes on, again and again, each time after a look at how far it is.
+    pub(crate) async fn tell_progress(&self, events: &Events, look: impl Fn()) -> Infallible {
         loop {
             tokio::time::sleep(PROGRESS).await;
+            look();
             self.tell(events, Kind::DrainProgress);
         }
     }

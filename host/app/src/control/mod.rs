@@ -60,9 +60,6 @@ pub(crate) struct Around {
     pub(crate) health: Health,
 }
 
-/// The permissions of the file of a tenant: it may have secrets in its settings.
-const TENANT_FILE: u32 = 0o600;
-
 /// The most problems of a reload that those are told of who read along.
 const PROBLEMS_TOLD: usize = 10;
 
@@ -211,7 +208,7 @@ impl Control {
                     "of": name, "generation": generation, "listeners": listeners.len(), "tenants": tenants.len(),
                     "routes": routes.len(), "plugins": plugins.len(), "settings": settings, "closing": closing,
                 });
-                events.tell_node(Kind::ConfigReloaded, told);
+                events.tell_of(Kind::ConfigReloaded, None, told);
             }
             Err(error) => {
                 self.0.reloads.count("failed");
@@ -226,7 +223,7 @@ impl Control {
                 // Events wait for those who read along: they have to be small.
                 let shown = &problems[..problems.len().min(PROBLEMS_TOLD)];
                 let told = json!({ "of": name, "problems": shown, "count": problems.len() });
-                events.tell_node(Kind::ConfigRefused, told);
+                events.tell_of(Kind::ConfigRefused, None, told);
             }
         }
     }
@@ -241,7 +238,7 @@ impl Control {
 fn write(path: &Path, written: &Written) -> Result<(), StoreError> {
     match written {
         Written::AsItIs => Ok(()),
-        Written::Text(text) => put(path, text.as_bytes(), TENANT_FILE),
+        Written::Text(text) => put(path, text.as_bytes()),
         Written::Gone => remove(path),
     }
 }
