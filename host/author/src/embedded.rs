@@ -1,0 +1,51 @@
+//! The files that are in the program: the contract, the SDKs, what new projects are made of.
+
+use crate::AuthorError;
+use rust_embed::RustEmbed;
+use std::{fs, path::Path};
+
+/// `wit/v0.1`.
+#[derive(RustEmbed)]
+#[folder = "../../wit/v0.1"]
+pub(crate) struct Contract;
+
+/// A folder `LANGUAGE/KIND` for each language and kind, and `LANGUAGE/common`.
+#[derive(RustEmbed)]
+#[folder = "templates"]
+pub(crate) struct Templates;
+
+/// Writes the files below a prefix into a folder, each after `change` had a look at its name and text. Files that are the same already
+/// are left alone, so that nothing is built again because of them.
+pub(crate) fn write<E: RustEmbed>(
+    prefix: &str,
+    folder: &Path,
+    change: impl Fn(&str, String) -> (String, String),
+) -> Result<Vec<String>, AuthorError> {
+    let mut written = Vec::new();
+    for path in E::iter() {
+        let (Some(name), Some(file)) = (path.strip_prefix(prefix), E::get(&path)) else { continue };
+        let bytes = file.data.into_owned();
+        let (name, bytes) = match String::from_utf8(bytes) {
+            Ok(text) => {
+                let (name, text) = change(name, text);
+                (name, text.into_bytes())
+            }
+            Err(error) => (name.to_owned(), error.into_bytes()),
+        };
+        put(&folder.join(&name), &bytes)?;
+        written.push(name);
+    }
+    Ok(written)
+}
+
+/// Writes a file and the folders above it, unless it is the same already.
+pub(crate) fn put(path: &Path, bytes: &[u8]) -> Result<(), AuthorError> {
+    let failed = |error| AuthorError::File { path: path.to_owned(), error };
+    if fs::read(path).is_ok_and(|there| there == bytes) {
+        return Ok(());
+    }
+    if let Some(folder) = path.parent() {
+        fs::create_dir_all(folder).map_err(failed)?;
+    }
+    fs::write(path, bytes).map_err(failed)
+}
