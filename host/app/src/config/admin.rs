@@ -49,7 +49,7 @@ impl AdminPlan {
         one.as_ref().zip(other.as_ref()).is_none_or(|(one, other)| one.credentials == other.credentials)
     }
 
-    /// Whether two have the same TLS, files included.
+    /// Whether two have the same TLS, whatever is in the files.
     pub(crate) fn same_tls(one: &Option<Self>, other: &Option<Self>) -> bool {
         one.as_ref().zip(other.as_ref()).is_none_or(|(one, other)| one.tls == other.tls)
     }
