@@ -1,11 +1,11 @@
 //! A server's life after it was built: run, then drain.
 
 use crate::{
-    admin::Admin,
+    admin::AdminListener,
     certificates::Certificates,
     config::RoutePlan,
     control::{Control, ReloadError},
-    endpoint::{Endpoint, Socket},
+    endpoint::Endpoint,
     events::{Events, Kind},
     live::Prepared,
     ops::{Health, Ops},
@@ -31,7 +31,7 @@ pub struct App {
     pub(crate) prepared: Prepared,
     pub(crate) certificates: Certificates,
     pub(crate) ops: Option<Ops>,
-    pub(crate) admin: Option<(Socket, Admin)>,
+    pub(crate) admin: Option<AdminListener>,
     pub(crate) control: Control,
     pub(crate) events: Events,
     pub(crate) usage: Option<Export>,
@@ -77,7 +77,12 @@ impl App {
 
     /// Where the admin API is, with the port that the system chose for port 0.
     pub fn admin(&self) -> Option<&Bind> {
-        self.admin.as_ref().map(|(socket, _)| socket.local())
+        self.admin.as_ref().map(AdminListener::local)
+    }
+
+    /// Whether the admin API has TLS.
+    pub(crate) fn is_admin_secure(&self) -> bool {
+        self.admin.as_ref().is_some_and(AdminListener::is_secure)
     }
 
     /// The routes, for people.
@@ -90,7 +95,7 @@ impl App {
         let listeners = self.listeners();
         self.control.begin(self.prepared);
         self.health.ready();
-        let admin = self.admin.map(|(socket, admin)| admin.serve(socket));
+        let admin = self.admin.map(AdminListener::serve);
         let names = listeners.iter().map(|(name, bind)| format!("{name}={bind}")).collect::<Vec<_>>().join(" ");
         let (ops, api) = (self.ops.as_ref().map(Ops::local), admin.as_ref().map(Endpoint::local));
         info!(listeners = names, ops = ops.map(|ops| ops.to_string()), admin = api.map(ToString::to_string), "serving");

@@ -2,9 +2,9 @@
 
 use crate::{
     access::Access,
-    admin::{Admin, Reach},
+    admin::{Admin, AdminListener, Reach},
     app::App,
-    certificates::Certificates,
+    certificates::{Certificates, Shows},
     config::{Config, EnginePlan, Mistakes, Problems},
     control::{Around, Control, Drains, Reloads},
     endpoint::Socket,
@@ -19,7 +19,7 @@ use crate::{
 use prometheus_client::{metrics::info::Info, registry::Registry};
 use socklet_core::PluginId;
 use socklet_plugin::{ChildCompiler, Compiler, EngineConfig, EngineError, Plugins};
-use socklet_server::{Bind, BindError, Metrics, Routes, Server, Workers};
+use socklet_server::{Bind, BindError, Metrics, Routes, Server, TlsAcceptor, Workers};
 use std::{io, net::SocketAddr, num::NonZeroUsize, path::PathBuf, sync::Arc};
 use tracing::warn;
 
@@ -110,7 +110,7 @@ impl Config {
         let server = Server::new(self.server.clone(), Routes::default(), metrics.clone(), &workers);
         let site = Site::new(engine.clone(), server.clone(), certificates.clone(), metrics);
         let usage = self.usage.clone();
-        let access = Access::new(admin.as_ref().map(|(_, plan)| plan.tokens.clone()).unwrap_or_default());
+        let access = Access::new(admin.as_ref().map(|(_, plan)| plan.credentials.clone()).unwrap_or_default());
         let around = Around { uploads, access: access.clone(), events: events.clone(), health: health.clone() };
         let control = Control::new(site, Live::nothing(Arc::new(self.clone())), changes, around);
         control.register(&mut registry, &mut tenants);
@@ -130,7 +130,9 @@ impl Config {
                 access,
                 health: health.clone(),
             };
-            (socket, Admin::new(reach, plan.failure_rate, &mut registry))
+            let tls = plan.tls.map(TlsAcceptor::new);
+            certificates.set(&Shows::Admin, tls.as_ref());
+            AdminListener { socket, tls, admin: Admin::new(reach, plan.failure_rate, &mut registry) }
         });
         health.set_registries(registry, tenants);
         Ok(App { server, engine, workers, prepared, certificates, ops, admin, control, events, usage, trace, health })

@@ -1,4 +1,4 @@
-//! The certificates of listeners while the server runs: read again when their files change, told of before they expire, measured.
+//! The certificates of listeners and of the admin API while the server runs: read again when their files change, told of before they expire, measured.
 
 use prometheus_client::{
     collector::Collector,
@@ -25,11 +25,20 @@ const LOOK: Duration = Duration::from_secs(5);
 /// How often the end of a certificate is told of.
 const AGAIN: Duration = Duration::from_secs(24 * 3600);
 
-/// The certificates of all listeners. Clones share them.
+/// The certificates of everything that has TLS. Clones share them.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Certificates {
-    listeners: Arc<Mutex<BTreeMap<ListenerName, TlsAcceptor>>>,
+    shown: Arc<Mutex<BTreeMap<Shows, TlsAcceptor>>>,
     reloads: Family<Reload, Counter>,
+}
+
+/// Who shows certificates.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) enum Shows {
+    /// The admin API.
+    Admin,
+    /// A listener.
+    Listener(ListenerName),
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -40,9 +49,9 @@ struct Reload {
 /// What was seen of the files of listeners.
 #[derive(Debug, Default)]
 struct Watch {
-    listeners: BTreeMap<ListenerName, Seen>,
+    shown: BTreeMap<Shows, Seen>,
     /// When an end was told of: that of which listener's certificate, and when it comes.
-    told: HashMap<(ListenerName, String, u64), Instant>,
+    told: HashMap<(Shows, String, u64), Instant>,
 }
 
 /// What was seen of one listener's files.
@@ -67,25 +76,25 @@ impl Certificates {
     }
 
     /// From now on a listener makes its handshakes by this; without it, it is none of these.
-    pub(crate) fn set(&self, listener: &ListenerName, acceptor: Option<&TlsAcceptor>) {
+    pub(crate) fn set(&self, by: &Shows, acceptor: Option<&TlsAcceptor>) {
         match acceptor {
             Some(acceptor) => {
-                warn_of(listener, &acceptor.current());
-                self.lock().insert(listener.clone(), acceptor.clone());
+                warn_of(by, &acceptor.current());
+                self.lock().insert(by.clone(), acceptor.clone());
             }
-            None => drop(self.lock().remove(listener)),
+            None => drop(self.lock().remove(by)),
         }
     }
 
     /// What a listener makes handshakes with.
-    pub(crate) fn current(&self, listener: &ListenerName) -> Option<Tls> {
-        self.lock().get(listener).map(TlsAcceptor::current)
+    pub(crate) fn current(&self, by: &Shows) -> Option<Tls> {
+        self.lock().get(by).map(TlsAcceptor::current)
     }
 
     /// Has a listener make handshakes with what was read just now.
-    pub(crate) fn install(&self, listener: &ListenerName, tls: Tls) {
-        let Some(acceptor) = self.lock().get(listener).cloned() else { return };
-        warn_of(listener, &tls);
+    pub(crate) fn install(&self, by: &Shows, tls: Tls) {
+        let Some(acceptor) = self.lock().get(by).cloned() else { return };
+        warn_of(by, &tls);
         acceptor.install(tls);
         self.count("ok");
     }
@@ -121,15 +130,15 @@ impl Certificates {
         self.reloads.get_or_create(&Reload { outcome }).inc();
     }
 
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<ListenerName, TlsAcceptor>> {
-        self.listeners.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<Shows, TlsAcceptor>> {
+        self.shown.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// Says what is not as it should be.
-fn warn_of(listener: &ListenerName, tls: &Tls) {
+fn warn_of(by: &Shows, tls: &Tls) {
     for warning in tls.warnings() {
-        warn!(%listener, warning, "private key is not private");
+        warn!(listener = %by, warning, "private key is not private");
     }
 }
 
@@ -138,7 +147,7 @@ impl Collector for Certificates {
         let help = "When a certificate expires, or one that it was signed by";
         let name = "tls_certificate_not_after_timestamp";
         let mut encoder = encoder.encode_descriptor(name, help, Some(&Unit::Seconds), MetricType::Gauge)?;
-        for (listener, acceptor) in &*self.lock() {
+        for (by, acceptor) in &*self.lock() {
             // Several certificates can be for one name, by keys of different kinds.
             let mut first = BTreeMap::new();
             for certificate in acceptor.current().certificates() {
@@ -146,7 +155,7 @@ impl Collector for Certificates {
                 *end = certificate.not_after().min(*end);
             }
             for (name, end) in first {
-                let labels = [("listener", listener.as_str()), ("name", &name)];
+                let labels = [("listener", by.as_str()), ("name", &name)];
                 let end = i64::try_from(end).unwrap_or(i64::MAX);
                 ConstGauge::new(end).encode(encoder.encode_family(&labels)?)?;
             }
@@ -155,70 +164,88 @@ impl Collector for Certificates {
     }
 }
 
+// === impl Shows ===
+
+impl Shows {
+    /// As metrics and the log call it: the name of a listener, or `[admin]`, which is none.
+    fn as_str(&self) -> &str {
+        match self {
+            Self::Admin => "[admin]",
+            Self::Listener(name) => name.as_str(),
+        }
+    }
+}
+
+impl fmt::Display for Shows {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
 // === impl Watch ===
 
 impl Watch {
     /// Looks once.
     fn look(&mut self, certificates: &Certificates) {
-        let listeners = certificates.lock().clone();
-        self.listeners.retain(|name, _| listeners.contains_key(name));
+        let shown = certificates.lock().clone();
+        self.shown.retain(|by, _| shown.contains_key(by));
         self.told.retain(|_, told| told.elapsed() < AGAIN);
-        for (name, acceptor) in listeners {
+        for (by, acceptor) in shown {
             let before = acceptor.current();
-            let seen = self.listeners.entry(name.clone()).or_default();
+            let seen = self.shown.entry(by.clone()).or_default();
             if let Some(changed) = seen.settled(&before) {
-                let taken = read(certificates, &name, &acceptor, &before);
+                let taken = read(certificates, &by, &acceptor, &before);
                 seen.refused = (!taken).then_some(changed);
             }
             for certificate in acceptor.current().certificates() {
-                self.tell_of_its_end(&name, certificate);
+                self.tell_of_its_end(&by, certificate);
             }
         }
     }
 
-    fn tell_of_its_end(&mut self, listener: &ListenerName, certificate: &TlsCertificate) {
+    fn tell_of_its_end(&mut self, by: &Shows, certificate: &TlsCertificate) {
         let now = SystemTime::now();
         if !certificate.is_about_to_expire(now) && certificate.problem(now).is_none() {
             return;
         }
-        let key = (listener.clone(), certificate.name.clone(), certificate.not_after());
+        let key = (by.clone(), certificate.name.clone(), certificate.not_after());
         if self.told.contains_key(&key) {
             return;
         }
         self.told.insert(key, Instant::now());
         let (name, path) = (&certificate.name, certificate.path.display());
         match certificate.problem(now) {
-            Some(problem) => error!(%listener, name, %path, problem, "certificate is not valid"),
+            Some(problem) => error!(listener = %by, name, %path, problem, "certificate is not valid"),
             None => {
                 let days = certificate.seconds_left(now) / (24 * 3600);
-                warn!(%listener, name, %path, days, "certificate expires soon");
+                warn!(listener = %by, name, %path, days, "certificate expires soon");
             }
         }
     }
 }
 
 /// Reads files that have changed. Whether they are taken.
-fn read(certificates: &Certificates, listener: &ListenerName, acceptor: &TlsAcceptor, before: &Tls) -> bool {
+fn read(certificates: &Certificates, by: &Shows, acceptor: &TlsAcceptor, before: &Tls) -> bool {
     let read = before.again().and_then(|tls| {
         let untimely = tls.untimely(SystemTime::now(), Some(before));
         if untimely.is_empty() { Ok(tls) } else { Err(untimely) }
     });
     match read {
         Ok(tls) => {
-            warn_of(listener, &tls);
+            warn_of(by, &tls);
             let names = tls.certificates().iter().map(|certificate| certificate.name.as_str());
             let names = names.collect::<Vec<_>>().join(" ");
             // Unless somebody has reloaded the configuration meanwhile.
             if acceptor.install_instead_of(before, tls) {
                 certificates.count("ok");
-                info!(%listener, names, "certificates reloaded");
+                info!(listener = %by, names, "certificates reloaded");
             }
             true
         }
         Err(problems) => {
             certificates.refused();
             for problem in problems {
-                warn!(%listener, %problem, "certificates not reloaded, those that were read before stay");
+                warn!(listener = %by, %problem, "certificates not reloaded, those that were read before stay");
             }
             false
         }

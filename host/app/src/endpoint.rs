@@ -1,4 +1,4 @@
-//! A listener of plain HTTP for operators: one request on a connection, a few at a time, each with a deadline. Only answers that go on
+//! A listener of HTTP for operators, with TLS where they want it: one request on a connection, a few at a time, each with a deadline. Only answers that go on
 //! for as long as somebody reads them have none; they end when nobody reads.
 
 use bytes::Bytes;
@@ -7,7 +7,7 @@ use http_body_util::{BodyExt, Full, combinators::UnsyncBoxBody};
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use socket2::{Domain, SockAddr, Type};
-use socklet_server::Bind;
+use socklet_server::{Bind, ClientCertificate, TlsAcceptor};
 use std::{
     convert::Infallible,
     fmt, fs,
@@ -23,12 +23,13 @@ use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::{TcpListener, UnixListener},
     sync::{OwnedSemaphorePermit, Semaphore},
+    time::timeout,
 };
 use tokio_io_timeout::TimeoutStream;
 use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 use tracing::{Instrument, Span, debug, warn};
 
-/// How long a request's head may take.
+/// How long a handshake may take, and a request's head.
 const HEAD: Duration = Duration::from_secs(5);
 /// How long a client may not read what it is sent.
 const STALLED: Duration = Duration::from_secs(30);
@@ -51,7 +52,7 @@ pub(crate) type Body = UnsyncBoxBody<Bytes, Infallible>;
 
 /// Who answers requests.
 pub(crate) trait Answers: Clone + Send + Sync + 'static {
-    /// Answers one. Dropped when the client goes away, or at the deadline.
+    /// Answers one. An `Arc<ClientCertificate>` among its extensions is what the client has shown. Dropped when the client goes away, or at the deadline.
     fn answer(&self, peer: Peer, request: Request<Incoming>) -> impl Future<Output = Response<Body>> + Send;
 }
 
@@ -121,9 +122,9 @@ impl Socket {
         &self.local
     }
 
-    /// Answers requests from now on.
-    pub(crate) fn serve(self, terms: Terms, answers: impl Answers, span: Span) -> Endpoint {
-        let task = tokio::spawn(accept(self.listening, terms, answers).instrument(span));
+    /// Answers requests from now on, by TLS where there is some.
+    pub(crate) fn serve(self, terms: Terms, tls: Option<TlsAcceptor>, answers: impl Answers, span: Span) -> Endpoint {
+        let task = tokio::spawn(accept(self.listening, terms, tls, answers).instrument(span));
         Endpoint { local: self.local, _task: AbortOnDropHandle::new(task) }
     }
 }
@@ -201,14 +202,21 @@ impl fmt::Display for Peer {
     }
 }
 
-async fn accept(listening: Listening, terms: Terms, answers: impl Answers) {
+async fn accept(listening: Listening, terms: Terms, tls: Option<TlsAcceptor>, answers: impl Answers) {
     let slots = Arc::new(Semaphore::new(terms.connections));
     let mut quiet_until = Instant::now();
     loop {
         let slot = slots.clone().acquire_owned().await.expect("nobody closes the slots");
         match listening.accept().await {
             Ok((stream, peer)) => {
-                tokio::spawn(serve(stream, peer, terms, answers.clone(), slot).in_current_span());
+                let (tls, answers) = (tls.clone(), answers.clone());
+                let served = async move {
+                    match secure(stream, tls).await {
+                        Ok((stream, certificate)) => serve(stream, peer, certificate, terms, answers, slot).await,
+                        Err(error) => debug!(%peer, %error, "handshake failed"),
+                    }
+                };
+                tokio::spawn(served.in_current_span());
             }
             Err(error) => {
                 // Out of descriptors, most of the time: come back when some may be free.
@@ -222,10 +230,28 @@ async fn accept(listening: Listening, terms: Terms, answers: impl Answers) {
     }
 }
 
-async fn serve(stream: Box<dyn Stream>, peer: Peer, terms: Terms, answers: impl Answers, slot: OwnedSemaphorePermit) {
+/// Makes the handshake, where there is TLS: the stream inside, and whose certificate the client has shown.
+async fn secure(
+    stream: Box<dyn Stream>,
+    tls: Option<TlsAcceptor>,
+) -> io::Result<(Box<dyn Stream>, Option<Arc<ClientCertificate>>)> {
+    let Some(tls) = tls else { return Ok((stream, None)) };
+    let (stream, certificate) = timeout(HEAD, tls.handshake(stream)).await??;
+    Ok((Box::new(stream), certificate.map(Arc::new)))
+}
+
+async fn serve(
+    stream: Box<dyn Stream>,
+    peer: Peer,
+    certificate: Option<Arc<ClientCertificate>>,
+    terms: Terms,
+    answers: impl Answers,
+    slot: OwnedSemaphorePermit,
+) {
     let lasts = CancellationToken::new();
-    let answer = |request: Request<Incoming>| {
+    let answer = |mut request: Request<Incoming>| {
         let (answers, lasts) = (answers.clone(), lasts.clone());
+        certificate.iter().cloned().for_each(|certificate| drop(request.extensions_mut().insert(certificate)));
         async move {
             let answer = answers.answer(peer, request).await;
             if answer.extensions().get::<Lasting>().is_some() {

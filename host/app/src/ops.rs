@@ -103,7 +103,7 @@ impl Ops {
     /// Binds and serves.
     pub(crate) fn start(bind: SocketAddr, health: Health) -> io::Result<Self> {
         let (socket, local) = Socket::bind_tcp(bind)?;
-        Ok(Self { local, _endpoint: socket.serve(TERMS, health, info_span!("ops")) })
+        Ok(Self { local, _endpoint: socket.serve(TERMS, None, health, info_span!("ops")) })
     }
 
     /// The address, with the port that the system chose for port 0.

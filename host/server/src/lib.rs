@@ -55,7 +55,7 @@ pub use routing::{HeaderCondition, HostPattern, InvalidHeader, InvalidHost, Inva
 pub use scope::Scope;
 pub use server::Server;
 pub use tls::{
-    CertificateFiles, ClientAuth, Stamps, Tls, TlsAcceptor, TlsCertificate, TlsPart, TlsProblem, TlsSettings,
-    TlsVersion,
+    CertificateFiles, ClientAuth, ClientCertificate, Stamps, Tls, TlsAcceptor, TlsCertificate, TlsPart, TlsProblem,
+    TlsSettings, TlsVersion,
 };
 pub use workers::Workers;

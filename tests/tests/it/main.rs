@@ -7,6 +7,7 @@ mod admin_connections;
 mod admin_events;
 mod admin_floods;
 mod admin_openapi;
+mod admin_tls;
 mod admin_tokens;
 mod admin_uploads;
 mod auth;

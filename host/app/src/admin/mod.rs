@@ -1,4 +1,4 @@
-//! The admin API: operators look at what runs, and change it. JSON over plain HTTP, on a listener of its own.
+//! The admin API: operators look at what runs, and change it. JSON over HTTP, on a listener of its own.
 //!
 //! [`operations`] is the list of everything that it does. A request is let in ([`crate::access`]), finds its operation, is checked against
 //! what whoever asks may see and do, and every change leaves a line in the audit log, whatever came of it.
@@ -27,7 +27,7 @@ mod tenants;
 mod usage;
 
 use crate::{
-    access::{Access, Identity, Role},
+    access::{Access, Identity, Role, Shown},
     control::Control,
     endpoint::{self, Answers, Endpoint, Peer, Socket, Terms},
     events::Events,
@@ -48,7 +48,7 @@ use prometheus_client::{
 };
 use socklet_core::Rate;
 use socklet_plugin::Plugins;
-use socklet_server::Server;
+use socklet_server::{Bind, ClientCertificate, Server, TlsAcceptor};
 use std::{
     future::Future,
     sync::Arc,
@@ -65,6 +65,14 @@ const PENALTY: Duration = Duration::from_millis(100);
 /// The admin API. Clones share what it changes.
 #[derive(Clone, Debug)]
 pub(crate) struct Admin(Arc<State>);
+
+/// The API with a socket that nobody accepts from yet.
+#[derive(Debug)]
+pub(crate) struct AdminListener {
+    pub(crate) socket: Socket,
+    pub(crate) tls: Option<TlsAcceptor>,
+    pub(crate) admin: Admin,
+}
 
 /// What the operations work with.
 #[derive(Debug)]
@@ -108,6 +116,25 @@ pub(crate) struct Reach {
     pub(crate) health: Health,
 }
 
+// === impl AdminListener ===
+
+impl AdminListener {
+    /// Where it is, with the port that the system chose for port 0.
+    pub(crate) fn local(&self) -> &Bind {
+        self.socket.local()
+    }
+
+    /// Whether it has TLS.
+    pub(crate) fn is_secure(&self) -> bool {
+        self.tls.is_some()
+    }
+
+    /// Serves it from now on.
+    pub(crate) fn serve(self) -> Endpoint {
+        self.socket.serve(TERMS, self.tls, self.admin, info_span!("admin"))
+    }
+}
+
 // === impl Admin ===
 
 impl Admin {
@@ -130,17 +157,15 @@ impl Admin {
         }))
     }
 
-    /// Serves it on a socket.
-    pub(crate) fn serve(self, socket: Socket) -> Endpoint {
-        socket.serve(TERMS, self, info_span!("admin"))
-    }
-
     /// Lets a request in, or not.
     fn admit(&self, peer: Peer, head: &Parts) -> Result<Arc<Identity>, Problem> {
         if let Some(left) = self.0.failures.blocked(&peer.into()) {
             return Err(Problem::TooManyFailures(left.as_secs() + 1));
         }
-        let shown = head.headers.get(header::AUTHORIZATION).map(HeaderValue::as_bytes);
+        let shown = Shown {
+            authorization: head.headers.get(header::AUTHORIZATION).map(HeaderValue::as_bytes),
+            certificate: head.extensions.get::<Arc<ClientCertificate>>().map(|certificate| &**certificate),
+        };
         Ok(self.0.access.admit(shown, || peer.to_string())?)
     }
 
@@ -190,8 +215,8 @@ impl Admin {
     /// Whoever is not let in is counted, told of, and made to wait.
     async fn punish(&self, peer: Peer, problem: &Problem) {
         match problem {
-            Problem::NoToken | Problem::WrongToken => {
-                warn!(who = %peer, "a request without the right token was refused");
+            Problem::NoToken | Problem::WrongToken | Problem::UnknownCertificate => {
+                warn!(who = %peer, "a request without the right token or certificate was refused");
                 if self.0.failures.count(peer.into()) {
                     warn!(who = %peer, "refused too often: the next requests are answered with 429");
                 }

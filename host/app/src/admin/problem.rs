@@ -17,6 +17,8 @@ pub(super) enum Problem {
     NoToken,
     #[error("this is not a token that is accepted")]
     WrongToken,
+    #[error("the certificate is of nobody who is let in: have it written into tokens_file, or show a token")]
+    UnknownCertificate,
     #[error("too many requests from here were refused; try again in {0} s")]
     TooManyFailures(u64),
     #[error("this token may look and not change; use one with role = \"write\"")]
@@ -65,6 +67,7 @@ impl Problem {
         match self {
             Self::NoToken => (StatusCode::UNAUTHORIZED, "no-token"),
             Self::WrongToken => (StatusCode::UNAUTHORIZED, "wrong-token"),
+            Self::UnknownCertificate => (StatusCode::UNAUTHORIZED, "unknown-certificate"),
             Self::TooManyFailures(_) => (StatusCode::TOO_MANY_REQUESTS, "too-many-failures"),
             Self::ReadOnly => (StatusCode::FORBIDDEN, "read-only"),
             Self::NoSuchPath => (StatusCode::NOT_FOUND, "no-such-path"),
@@ -128,7 +131,9 @@ impl Problem {
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
         let field = match self {
-            Self::NoToken => Some((header::WWW_AUTHENTICATE, "Bearer realm=\"socklet\"".to_owned())),
+            Self::NoToken | Self::UnknownCertificate => {
+                Some((header::WWW_AUTHENTICATE, "Bearer realm=\"socklet\"".to_owned()))
+            }
             Self::WrongToken => {
                 Some((header::WWW_AUTHENTICATE, "Bearer realm=\"socklet\", error=\"invalid_token\"".to_owned()))
             }
@@ -151,6 +156,7 @@ impl From<NotLetIn> for Problem {
         match why {
             NotLetIn::NoToken => Self::NoToken,
             NotLetIn::WrongToken => Self::WrongToken,
+            NotLetIn::UnknownCertificate => Self::UnknownCertificate,
         }
     }
 }

@@ -8,6 +8,8 @@ use std::{fmt, net::SocketAddr, path::PathBuf, str::FromStr};
 pub(super) enum Address {
     /// A host and a port.
     Http(String),
+    /// A host and a port, by TLS.
+    Https(String),
     /// A UNIX socket.
     Unix(PathBuf),
 }
@@ -16,8 +18,9 @@ pub(super) enum Address {
 
 impl Address {
     /// Where clients on this machine find what is bound there.
-    pub(super) fn of(bind: &Bind) -> Self {
+    pub(super) fn of(bind: &Bind, secure: bool) -> Self {
         match bind {
+            Bind::Tcp(address) if secure => Self::Https(reachable(*address).to_string()),
             Bind::Tcp(address) => Self::Http(reachable(*address).to_string()),
             Bind::Unix(path) => Self::Unix(path.clone()),
             // It has no path; it is not what an admin API is on.
@@ -28,7 +31,7 @@ impl Address {
     /// What requests call the host.
     pub(super) fn host(&self) -> &str {
         match self {
-            Self::Http(authority) => authority,
+            Self::Http(authority) | Self::Https(authority) => authority,
             Self::Unix(_) => "localhost",
         }
     }
@@ -38,22 +41,20 @@ impl FromStr for Address {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        if let Some(authority) = text.strip_prefix("http://") {
+        type Make = fn(String) -> Address;
+        let schemes: [(&str, Make); 2] = [("http://", Self::Http), ("https://", Self::Https)];
+        let found = schemes.into_iter().find_map(|(scheme, make)| Some((scheme, make, text.strip_prefix(scheme)?)));
+        if let Some((scheme, make, authority)) = found {
             let authority = authority.strip_suffix('/').unwrap_or(authority);
             let port = authority.rsplit_once(':').and_then(|(host, port)| (!host.is_empty()).then_some(port));
             return match port.map(str::parse::<u16>) {
-                Some(Ok(_)) if http::uri::Authority::try_from(authority).is_ok() => {
-                    Ok(Self::Http(authority.to_owned()))
-                }
-                _ => Err("write http://HOST:PORT".to_owned()),
+                Some(Ok(_)) if http::uri::Authority::try_from(authority).is_ok() => Ok(make(authority.to_owned())),
+                _ => Err(format!("write {scheme}HOST:PORT")),
             };
-        }
-        if text.starts_with("https://") {
-            return Err("the admin API has no TLS: write http://HOST:PORT".to_owned());
         }
         let path = text.strip_prefix("unix:").unwrap_or(text);
         if path.is_empty() || (path == text && !text.contains('/')) {
-            return Err("write http://HOST:PORT, unix:PATH or a path with a slash".to_owned());
+            return Err("write http://HOST:PORT, https://HOST:PORT, unix:PATH or a path with a slash".to_owned());
         }
         Ok(Self::Unix(path.into()))
     }
@@ -63,6 +64,7 @@ impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Http(authority) => write!(f, "http://{authority}"),
+            Self::Https(authority) => write!(f, "https://{authority}"),
             Self::Unix(path) => write!(f, "unix:{}", path.display()),
         }
     }
@@ -87,6 +89,7 @@ mod tests {
         for (text, shown) in [
             ("http://127.0.0.1:9091", "http://127.0.0.1:9091"),
             ("http://[::1]:9091/", "http://[::1]:9091"),
+            ("https://admin.example:443/", "https://admin.example:443"),
             ("http://admin.example:80", "http://admin.example:80"),
             ("unix:admin.sock", "unix:admin.sock"),
             ("/run/admin.sock", "unix:/run/admin.sock"),
@@ -94,11 +97,12 @@ mod tests {
         ] {
             assert_eq!(text.parse::<Address>().unwrap().to_string(), shown);
         }
-        for bad in
-            ["", "unix:", "http://", "http://a", "http://:80", "http://a:b", "http://a:1/v1", "https://a:1", "a:1"]
+        for bad in ["", "unix:", "http://", "http://a", "http://:80", "http://a:b", "http://a:1/v1", "https://a", "a:1"]
         {
             assert!(bad.parse::<Address>().is_err(), "{bad:?}");
         }
-        assert_eq!(Address::of(&":9091".parse().unwrap()).to_string(), "http://127.0.0.1:9091");
+        let bind = ":9091".parse().unwrap();
+        assert_eq!(Address::of(&bind, false).to_string(), "http://127.0.0.1:9091");
+        assert_eq!(Address::of(&bind, true).to_string(), "https://127.0.0.1:9091");
     }
 }

@@ -34,7 +34,7 @@ pub(super) fn addresses(app: &App) -> String {
         }
     }
     if let Some(admin) = app.admin() {
-        let _ = write!(out, "\n  admin: {}", address::Address::of(admin));
+        let _ = write!(out, "\n  admin: {}", address::Address::of(admin, app.is_admin_secure()));
     }
     if let Some(ops) = app.ops_addr() {
         let _ = write!(out, "\n  operators: http://{ops}/healthz /readyz /metrics");

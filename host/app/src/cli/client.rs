@@ -1,6 +1,6 @@
 //! A client of the admin API: one request on a connection.
 
-use super::{address::Address, exit::Failure};
+use super::{address::Address, exit::Failure, secure::Secure};
 use crate::token::Token;
 use anyhow::{Context, anyhow, bail};
 use bytes::Bytes;
@@ -30,6 +30,8 @@ const MAX_ANSWER: usize = 64 << 20;
 #[derive(Debug)]
 pub(super) struct Client {
     address: Address,
+    /// How to speak TLS, where the address says so.
+    secure: Option<Secure>,
     token: Option<Token>,
 }
 
@@ -90,8 +92,8 @@ struct Told {
 // === impl Client ===
 
 impl Client {
-    pub(super) fn new(address: Address, token: Option<Token>) -> Self {
-        Self { address, token }
+    pub(super) fn new(address: Address, secure: Option<Secure>, token: Option<Token>) -> Self {
+        Self { address, secure, token }
     }
 
     /// A path with a query. Each part may be any text.
@@ -220,7 +222,13 @@ impl Client {
 
     async fn connect(&self) -> anyhow::Result<Box<dyn Stream>> {
         match &self.address {
-            Address::Http(authority) => Ok(Box::new(TcpStream::connect(authority).await?)),
+            Address::Http(authority) | Address::Https(authority) => {
+                let stream = TcpStream::connect(authority).await?;
+                match &self.secure {
+                    Some(secure) => Ok(Box::new(secure.connect(stream).await?)),
+                    None => Ok(Box::new(stream)),
+                }
+            }
             Address::Unix(path) => Ok(Box::new(UnixStream::connect(path).await?)),
         }
     }
@@ -236,7 +244,7 @@ impl Client {
         if status == StatusCode::UNAUTHORIZED {
             bail!(match self.token {
                 Some(_) => format!("{} refuses the token: {detail}", self.address),
-                None => format!("{} needs a token: name its file with --token-file", self.address),
+                None => format!("{} needs a token: name its file with --token-file ({detail})", self.address),
             });
         }
         let text = [detail].into_iter().chain(problems).collect::<Vec<_>>().join("\n");

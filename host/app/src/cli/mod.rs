@@ -20,6 +20,7 @@ mod plugin;
 mod reload;
 mod route;
 mod run;
+mod secure;
 mod serve;
 mod signals;
 mod status;

@@ -4,11 +4,11 @@ use super::{
     ConfigError, Environment,
     mistake::{Mistake, Mistakes, Place, Problems},
     reader::{Reader, Table},
-    sections,
+    sections, tls,
 };
-use crate::{access::Tokens, token::Token};
+use crate::{access::Credentials, token::Token};
 use socklet_core::Rate;
-use socklet_server::{Bind, ListenerConfig};
+use socklet_server::{Bind, ClientAuth, ListenerConfig, Tls};
 use std::{
     net::SocketAddr,
     path::{Path, PathBuf},
@@ -18,10 +18,14 @@ use std::{
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct AdminPlan {
     pub(crate) bind: Bind,
+    /// None: it speaks plain HTTP.
+    pub(crate) tls: Option<Tls>,
+    /// Where each of its certificates is written.
+    pub(crate) certificates: Vec<Place>,
     /// The one of `token_file`: what the commands of this machine show.
     pub(crate) token: Option<Token>,
-    /// All that are accepted. Without any, everybody is let in who reaches it: it is a UNIX socket.
-    pub(crate) tokens: Tokens,
+    /// By what somebody is let in. Without any, everybody who reaches it: it is a UNIX socket.
+    pub(crate) credentials: Credentials,
     /// How often a client may fail.
     pub(crate) failure_rate: Rate,
     /// Where components are kept that were sent; none: nowhere.
@@ -31,18 +35,23 @@ pub(crate) struct AdminPlan {
 // === impl AdminPlan ===
 
 impl AdminPlan {
-    /// Whether two differ in more than their tokens, which can change at any time.
+    /// Whether two differ in more than who is let in and the certificates, which can change at any time.
     pub(crate) fn needs_restart(one: &Option<Self>, other: &Option<Self>) -> bool {
         let fixed = |plan: &Self| {
-            let Self { bind, token: _, tokens: _, failure_rate, uploads } = plan.clone();
-            (bind, failure_rate, uploads)
+            let Self { bind, tls, certificates: _, token: _, credentials: _, failure_rate, uploads } = plan.clone();
+            (bind, tls.is_some(), failure_rate, uploads)
         };
         one.as_ref().map(fixed) != other.as_ref().map(fixed)
     }
 
-    /// Whether two accept the same tokens. Where one is not there at all, that is another difference.
-    pub(crate) fn same_tokens(one: &Option<Self>, other: &Option<Self>) -> bool {
-        one.as_ref().zip(other.as_ref()).is_none_or(|(one, other)| one.tokens == other.tokens)
+    /// Whether two let in the same. Where one is not there at all, that is another difference.
+    pub(crate) fn same_credentials(one: &Option<Self>, other: &Option<Self>) -> bool {
+        one.as_ref().zip(other.as_ref()).is_none_or(|(one, other)| one.credentials == other.credentials)
+    }
+
+    /// Whether two have the same TLS, whatever is in the files.
+    pub(crate) fn same_tls(one: &Option<Self>, other: &Option<Self>) -> bool {
+        one.as_ref().zip(other.as_ref()).is_none_or(|(one, other)| one.tls == other.tls)
     }
 }
 
@@ -50,7 +59,7 @@ impl AdminPlan {
 pub(super) fn admin(table: &Table<'_>, folder: &Path) -> Option<AdminPlan> {
     let section = sections::Admin::read(table, None)?;
     let sections::Admin { bind, token_file, tokens_file, failure_rate, uploads_dir } = section;
-    let mut tokens = Tokens::default();
+    let mut credentials = Credentials::default();
     let token = token_file.and_then(|path| match Token::read(&folder.join(path)) {
         Ok(token) => Some(token),
         Err(error) => {
@@ -58,22 +67,36 @@ pub(super) fn admin(table: &Table<'_>, folder: &Path) -> Option<AdminPlan> {
             None
         }
     });
-    token.iter().for_each(|token| tokens.add_alone(token));
+    token.iter().for_each(|token| credentials.add_alone(token));
     if let Some(path) = tokens_file
-        && let Err(problems) = tokens.add_file(&folder.join(path))
+        && let Err(problems) = credentials.add_file(&folder.join(path))
     {
         problems.into_iter().for_each(|problem| table.wrong("tokens_file", problem));
     }
-    for (key, what) in
-        [("token_file", "guard with it"), ("tokens_file", "guard with it"), ("uploads_dir", "keep in it")]
-    {
+    for (key, what) in [
+        ("token_file", "guard with it"),
+        ("tokens_file", "guard with it"),
+        ("uploads_dir", "keep in it"),
+        ("tls", "secure"),
+    ] {
         if !table.has("bind") && table.has(key) {
             table.wrong(key, format!("there is nothing to {what}: write bind, too"));
         }
     }
+    let tls = tls::tls(table, false, folder);
+    let (tls, certificates) = tls.map_or((None, Vec::new()), |(tls, places)| (Some(tls), places));
+    let asks = tls.as_ref().is_some_and(|tls| !matches!(tls.settings().client_auth, ClientAuth::None));
+    if credentials.has_certificates() && !asks && (tls.is_some() || !table.has("tls")) {
+        let message =
+            "clients are not asked for the certificates in it; write client_auth and client_ca in [admin.tls]";
+        table.wrong("tokens_file", message);
+    }
     let bind = match bind? {
         // From the folder of the file, as its other paths; commands that look for the server may run anywhere.
         Bind::Unix(path) => {
+            if table.has("tls") {
+                table.wrong("bind", "TLS is for an address and port; a unix: path is for this machine's user alone");
+            }
             let path = folder.join(path);
             Bind::Unix(std::path::absolute(&path).unwrap_or(path))
         }
@@ -90,7 +113,7 @@ pub(super) fn admin(table: &Table<'_>, folder: &Path) -> Option<AdminPlan> {
         }
     };
     let uploads = uploads_dir.map(|path| folder.join(path));
-    Some(AdminPlan { bind, token, tokens, failure_rate, uploads })
+    Some(AdminPlan { bind, tls, certificates, token, credentials, failure_rate, uploads })
 }
 
 /// Notes an address that somebody else has.

@@ -108,7 +108,8 @@ impl Config {
             ("drain.jitter", *jitter == new.drain.jitter),
             ("drain.close_code", *close == new.drain.close),
             ("log.level", log.level == new.log.level),
-            ("tokens of [admin]", AdminPlan::same_tokens(admin, &new.admin)),
+            ("tokens of [admin]", AdminPlan::same_credentials(admin, &new.admin)),
+            ("[admin.tls]", AdminPlan::same_tls(admin, &new.admin)),
             ("log.mask_headers", mask.headers == new.server.mask.headers),
             ("log.mask_query", mask.query == new.server.mask.query),
         ]);

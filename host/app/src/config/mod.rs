@@ -45,7 +45,7 @@ pub(crate) use trace::TracePlan;
 pub(crate) use words::Sample;
 pub(crate) use words::{Filter, Format, Load};
 
-use crate::{uploads::Uploads, usage::UsagePlan};
+use crate::{certificates::Shows, uploads::Uploads, usage::UsagePlan};
 use base::Base;
 use environment::Environment;
 use origin::Origin;
@@ -211,18 +211,25 @@ impl Config {
 
     /// What is not as it should be, and does no harm to connections.
     pub(crate) fn warnings(&self) -> impl Iterator<Item = &str> {
-        self.listeners.iter().filter_map(|listener| listener.tls.as_ref()).flat_map(Tls::warnings).map(String::as_str)
+        let of_admin = self.admin.iter().filter_map(|plan| plan.tls.as_ref());
+        let all = self.listeners.iter().filter_map(|listener| listener.tls.as_ref()).chain(of_admin);
+        all.flat_map(Tls::warnings).map(String::as_str)
     }
 
-    /// The certificates that are not valid now, but for those that a listener shows already.
-    pub(crate) fn untimely(&self, shown: impl Fn(&ListenerName) -> Option<Tls>) -> Vec<Mistake> {
+    /// The certificates that are not valid now, but for those that somebody shows already.
+    pub(crate) fn untimely(&self, shown: impl Fn(&Shows) -> Option<Tls>) -> Vec<Mistake> {
+        let of_listeners = self.listeners.iter().filter_map(|listener| {
+            let by = Shows::Listener(listener.name.clone());
+            Some((by, listener.tls.as_ref()?, self.certificates.get(&listener.name)?))
+        });
+        let of_admin =
+            self.admin.iter().filter_map(|plan| Some((Shows::Admin, plan.tls.as_ref()?, &plan.certificates)));
         let now = SystemTime::now();
         let mut mistakes = Vec::new();
-        for listener in &self.listeners {
-            let problems = listener.tls.iter().flat_map(|tls| tls.untimely(now, shown(&listener.name).as_ref()));
-            mistakes.extend(problems.map(|problem| {
+        for (by, tls, places) in of_listeners.chain(of_admin) {
+            mistakes.extend(tls.untimely(now, shown(&by).as_ref()).into_iter().map(|problem| {
                 let place = match problem.part {
-                    TlsPart::Cert(index) => self.certificates[&listener.name][index].clone(),
+                    TlsPart::Cert(index) => places[index].clone(),
                     other => unreachable!("only a certificate has its time, and not {other:?}"),
                 };
                 Mistake::new(place, None, problem.to_string())

@@ -79,12 +79,20 @@ pub(crate) const SECTIONS: &[Section] = &[
     },
     Section { name: "drain", shape: Shape::Once, doc: Drain::DOC, keys: &[Drain::KEYS], later: &[] },
     Section { name: "ops", shape: Shape::Once, doc: Ops::DOC, keys: &[Ops::KEYS], later: &[] },
+    Section { name: "admin", shape: Shape::Once, doc: Admin::DOC, keys: &[Admin::KEYS], later: &[] },
     Section {
-        name: "admin",
-        shape: Shape::Once,
-        doc: Admin::DOC,
-        keys: &[Admin::KEYS],
-        later: &[("client_ca", "client certificates")],
+        name: "admin.tls",
+        shape: Shape::Inner,
+        doc: " TLS of the admin API. Left out, it is plain. There must be a `cert` with its `key`, here or in `certificates`.",
+        keys: &[Certificate::KEYS, ListenerTls::KEYS],
+        later: &[],
+    },
+    Section {
+        name: "admin.tls.certificates",
+        shape: Shape::Many,
+        doc: " More certificates of the admin API, as those of a listener.",
+        keys: &[Certificate::KEYS],
+        later: &[],
     },
     Section { name: "usage", shape: Shape::Once, doc: Usage::DOC, keys: &[Usage::KEYS], later: &[] },
     Section { name: "log", shape: Shape::Once, doc: Log::DOC, keys: &[Log::KEYS], later: &[] },
@@ -400,7 +408,7 @@ section! {
         bind: Option<Bind> => "unix:/run/socklet/admin.sock";
         /// A file with the token that requests must show: 16 visible ASCII characters at least. Only its owner may be able to read it.
         token_file: Option<PathBuf> => "/etc/socklet/token";
-        /// A file with tokens that have names, roles and tenants. Only its owner may be able to read it.
+        /// A file with tokens that have names, roles and tenants, and with the certificates of clients that have. Only its owner may be able to read it.
         tokens_file: Option<PathBuf> => "/etc/socklet/tokens.toml";
         /// How often requests of one client may be refused for their token or its role; what is more is answered with 429 until the time is over.
         failure_rate: Rate = "30/m";

@@ -1,15 +1,15 @@
-//! The section `[listener.tls]`: its files are read and checked with the rest of the configuration.
+//! The sections `[listener.tls]` and `[admin.tls]`: their files are read and checked with the rest of the configuration.
 
 use super::{mistake::Place, reader::Table, sections, words::ClientCertificates};
 use socklet_server::{CertificateFiles, ClientAuth, Tls, TlsPart, TlsSettings};
 use std::path::Path;
 
-/// The TLS of a listener, and where each of its certificates is written. None when it is plain, or something is wrong with it.
-pub(super) fn tls(listener: &Table<'_>, http2: bool, folder: &Path) -> Option<(Tls, Vec<Place>)> {
-    if !listener.has("tls") {
+/// The TLS of a listener or of the admin API, and where each of its certificates is written. None when it is plain, or something is wrong with it.
+pub(super) fn tls(owner: &Table<'_>, http2: bool, folder: &Path) -> Option<(Tls, Vec<Place>)> {
+    if !owner.has("tls") {
         return None;
     }
-    let table = listener.one("tls");
+    let table = owner.one("tls");
     let section = sections::ListenerTls::read(&table, None);
     let mut certificates = Vec::new();
     if ["cert", "key", "key_password_file"].into_iter().any(|key| table.has(key)) {

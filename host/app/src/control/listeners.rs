@@ -1,7 +1,7 @@
 //! Listeners, by name: what they are, and how operators stop and start them.
 
 use super::{Control, ListenerError};
-use crate::live::Live;
+use crate::{certificates::Shows, live::Live};
 use socklet_core::ListenerName;
 use socklet_server::ListenerConfig;
 use std::sync::Arc;
@@ -77,9 +77,10 @@ impl Control {
         if changed {
             let site = &self.0.site;
             // Its files may have changed since it was stopped.
-            let tls = site.certificates.current(&listener.name).or_else(|| listener.tls.clone());
+            let by = Shows::Listener(listener.name.clone());
+            let tls = site.certificates.current(&by).or_else(|| listener.tls.clone());
             let bound = site.server.bind(ListenerConfig { tls, ..listener.clone() }, &[]).await?;
-            site.certificates.set(bound.name(), bound.tls());
+            site.certificates.set(&by, bound.tls());
             site.server.serve(bound);
             let mut next = Live::clone(&live);
             next.stopped.remove(&listener.name);

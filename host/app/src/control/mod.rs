@@ -128,7 +128,7 @@ impl Control {
         };
         let restart = live.config.needs_restart(&new);
         let uploads = self.use_uploads(&mut new);
-        let untimely = Mistakes::of(new.untimely(|listener| self.0.site.certificates.current(listener)));
+        let untimely = Mistakes::of(new.untimely(|by| self.0.site.certificates.current(by)));
         let prepared = self.0.site.prepare(&live, new, None).await;
         let wrong = uploads.into_iter().chain(untimely).reduce(|some, more| some.and(Some(more)));
         match (prepared, wrong) {
@@ -176,7 +176,7 @@ impl Control {
     fn switch(&self, live: &Live, prepared: Prepared) -> Report {
         let (next, report) = self.0.site.switch(live, prepared);
         if let Some(plan) = &next.config.admin {
-            self.0.around.access.set(plan.tokens.clone());
+            self.0.around.access.set(plan.credentials.clone());
         }
         self.0.live.store(Arc::new(next));
         self.hold_again();

@@ -1,17 +1,19 @@
-//! Certificates of listeners: valid, and not for a few days only; keys that nobody else can read.
+//! Certificates of listeners and of the admin API: valid, and not for a few days only; keys that nobody else can read.
 
 use super::Finding;
 use crate::Config;
-use socklet_server::{ListenerConfig, Tls};
+use socklet_server::Tls;
 use std::time::SystemTime;
 
 pub(super) fn examine(config: &Config, now: SystemTime) -> Vec<Finding> {
-    let secure = config.listeners.iter().filter_map(|listener| Some((listener, listener.tls.as_ref()?)));
-    secure.flat_map(|(listener, tls)| of_listener(listener, tls, now)).collect()
+    let of_listeners =
+        config.listeners.iter().filter_map(|listener| Some((listener.name.as_str(), listener.tls.as_ref()?)));
+    let of_admin = config.admin.iter().filter_map(|plan| Some(("[admin]", plan.tls.as_ref()?)));
+    of_listeners.chain(of_admin).flat_map(|(owner, tls)| examine_one(owner, tls, now)).collect()
 }
 
-fn of_listener(listener: &ListenerConfig, tls: &Tls, now: SystemTime) -> Vec<Finding> {
-    let about = format!("certificates of {}", listener.name);
+fn examine_one(owner: &str, tls: &Tls, now: SystemTime) -> Vec<Finding> {
+    let about = format!("certificates of {owner}");
     let mut findings = Vec::new();
     for certificate in tls.certificates() {
         let found = |what| format!("{}: the certificate of {} {what}", certificate.path.display(), certificate.name);

@@ -1,7 +1,7 @@
 //! A change that was prepared is made: nothing here waits or fails.
 
 use super::{Live, Site, listeners::Listening, prepare::Prepared, report::Report, tenants::Deeds};
-use crate::{descriptors, logs};
+use crate::{certificates::Shows, descriptors, logs};
 use socklet_plugin::Swapped;
 use socklet_server::Leaving;
 use std::collections::HashMap;
@@ -44,10 +44,13 @@ impl Site {
         // First the routes, then whoever accepts for them.
         self.server.install(routes);
         for (name, tls) in certified {
-            self.certificates.install(&name, tls);
+            self.certificates.install(&Shows::Listener(name), tls);
+        }
+        if let Some(tls) = next.config.admin.as_ref().and_then(|plan| plan.tls.clone()) {
+            self.certificates.install(&Shows::Admin, tls);
         }
         for listener in bound {
-            self.certificates.set(listener.name(), listener.tls());
+            self.certificates.set(&Shows::Listener(listener.name().clone()), listener.tls());
             self.server.serve(listener);
         }
         let mut leaving = Leaving::default();
@@ -55,7 +58,7 @@ impl Site {
             leaving.append(self.server.retire(&connections, &why));
         }
         for name in gone {
-            self.certificates.set(&name, None);
+            self.certificates.set(&Shows::Listener(name.clone()), None);
             leaving.append(self.server.stop(&name).map(|stopped| stopped.leaving).unwrap_or_default());
         }
         report.closes = leaving.by_code();

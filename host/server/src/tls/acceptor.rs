@@ -1,6 +1,12 @@
 //! Makes the handshakes of a listener, with what its files had in them the last time that they were read.
 
-use super::{client::Secured, io::Io, material::Tls, names, stream::TlsStream};
+use super::{
+    client::{ClientCertificate, Secured},
+    io::Io,
+    material::Tls,
+    names,
+    stream::TlsStream,
+};
 use crate::handshake;
 use rustls::{Error, HandshakeKind, InvalidMessage};
 use socklet_core::Refusal;
@@ -10,7 +16,10 @@ use std::{
     sync::{Arc, PoisonError, RwLock},
     time::Duration,
 };
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    time::{Instant, timeout, timeout_at},
+};
 
 /// How long a client that is not served may take to hear why.
 const LAST_WORDS: Duration = Duration::from_millis(500);
@@ -31,7 +40,8 @@ pub(crate) struct Failed {
 // === impl TlsAcceptor ===
 
 impl TlsAcceptor {
-    pub(crate) fn new(tls: Tls) -> Self {
+    /// Makes handshakes with what was loaded.
+    pub fn new(tls: Tls) -> Self {
         Self(Arc::new(RwLock::new(tls)))
     }
 
@@ -54,6 +64,24 @@ impl TlsAcceptor {
             *current = tls.resuming(&current);
         }
         done
+    }
+
+    /// Makes a handshake over any stream, for endpoints beside the listeners: the stream, and whose certificate the client has shown. How
+    /// long it may take is up to the caller.
+    ///
+    /// # Errors
+    ///
+    /// When it is not made.
+    pub async fn handshake<S>(
+        &self,
+        stream: S,
+    ) -> io::Result<(tokio_rustls::server::TlsStream<S>, Option<ClientCertificate>)>
+    where
+        S: AsyncRead + AsyncWrite + Unpin,
+    {
+        let stream = tokio_rustls::TlsAcceptor::from(self.current().config()).accept(stream).await?;
+        let certificate = ClientCertificate::of(stream.get_ref().1);
+        Ok((stream, certificate))
     }
 
     /// Makes a handshake before a deadline: the stream, what is known of it, and the outcome as metrics call it.

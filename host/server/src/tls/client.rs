@@ -6,6 +6,17 @@ use super::{
 };
 use rustls::{CommonState, ProtocolVersion};
 
+/// A client's certificate, verified.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClientCertificate {
+    /// The SHA-256 of all of it, in 64 hexadecimal digits in lower case.
+    pub fingerprint: String,
+    /// Whose it is, as in RFC 4514. None where the certificate is written in a way that cannot be read without doubt.
+    pub subject: Option<String>,
+    /// Its alternative names, such as `DNS:ada.example` and `URI:spiffe://example/ada`.
+    pub names: Vec<String>,
+}
+
 /// What is known of a session.
 #[derive(Clone, Debug)]
 pub(crate) struct Secured {
@@ -26,6 +37,26 @@ struct Client {
     facts: Option<Facts>,
 }
 
+// === impl ClientCertificate ===
+
+impl ClientCertificate {
+    /// What the certificate says that a client has shown in a session.
+    pub(super) fn of(session: &CommonState) -> Option<Self> {
+        let Client { fingerprint, facts } = Client::of(session)?;
+        let names = facts.iter().flat_map(|facts| &facts.names).map(ToString::to_string).collect();
+        Some(Self { fingerprint, subject: facts.map(|facts| facts.subject), names })
+    }
+}
+
+// === impl Client ===
+
+impl Client {
+    fn of(session: &CommonState) -> Option<Self> {
+        let der = session.peer_certificates()?.first()?;
+        Some(Self { fingerprint: fingerprint(der), facts: Facts::read(der) })
+    }
+}
+
 // === impl Secured ===
 
 impl Secured {
@@ -35,8 +66,7 @@ impl Secured {
             Some(ProtocolVersion::TLSv1_2) => "1.2",
             _ => "1.3",
         };
-        let certificate = session.peer_certificates().and_then(<[_]>::first);
-        let client = certificate.map(|der| Client { fingerprint: fingerprint(der), facts: Facts::read(der) });
+        let client = Client::of(session);
         let http2 = session.alpn_protocol() == Some(HTTP2);
         Self { version, http2, server_name, client }
     }

@@ -19,6 +19,7 @@ mod tests;
 
 pub(crate) use acceptor::Failed;
 pub use acceptor::TlsAcceptor;
+pub use client::ClientCertificate;
 pub(crate) use client::Secured;
 pub(crate) use io::Io;
 pub use material::{Tls, TlsCertificate};
