@@ -1,6 +1,6 @@
 //! `socklet new`: a project that builds, with a test and a README.
 
-use crate::{AuthorError, Kind, Language, Project, embedded, languages, project, world};
+use crate::{AuthorError, Kind, Language, Project, embedded, languages, project, serve, world};
 use std::{fs, path::Path};
 
 /// What was made.
@@ -36,8 +36,14 @@ pub fn create(folder: &Path, name: &str, language: Language, kind: Kind) -> Resu
     for part in ["common", kind.as_str()] {
         files.extend(embedded::write::<embedded::Templates>(&format!("{language}/{part}/"), folder, fill)?);
     }
-    files.sort_unstable();
     let project = Project::read(folder)?;
+    let configuration = serve::configuration(&project);
+    // A template may have one that says more.
+    if !files.iter().any(|file| file == serve::CONFIGURATION) {
+        embedded::put(&folder.join(serve::CONFIGURATION), configuration.as_bytes())?;
+        files.push(serve::CONFIGURATION.to_owned());
+    }
+    files.sort_unstable();
     // So that editors know the types before the first build.
     languages::prepare(&project, &world::write(&project)?)?;
     Ok(Created { project, files })

@@ -54,6 +54,21 @@ impl Language {
     }
 }
 
+impl Language {
+    /// What people call it.
+    pub fn described(self) -> &'static str {
+        match self {
+            Self::Rust => "Rust",
+            Self::Js => "JavaScript",
+            Self::Ts => "TypeScript",
+            Self::Python => "Python",
+            Self::Go => "Go",
+            Self::C => "C",
+            Self::Zig => "Zig",
+        }
+    }
+}
+
 impl fmt::Display for Language {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
@@ -77,6 +92,16 @@ impl Kind {
         match self {
             Self::Behavior => "behavior",
             Self::Authenticator => "authenticator",
+        }
+    }
+}
+
+impl Kind {
+    /// With its article.
+    pub fn described(self) -> &'static str {
+        match self {
+            Self::Behavior => "a behavior",
+            Self::Authenticator => "an authenticator",
         }
     }
 }

@@ -11,7 +11,9 @@ mod encode;
 mod error;
 mod language;
 mod languages;
+mod probe;
 mod project;
+mod serve;
 mod tool;
 mod world;
 
@@ -20,3 +22,4 @@ pub use create::{Created, create};
 pub use error::AuthorError;
 pub use language::{Kind, Language};
 pub use project::{MANIFEST, OptionalExport, Project};
+pub use serve::{CONFIGURATION, configuration};

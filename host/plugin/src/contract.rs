@@ -78,6 +78,13 @@ pub(crate) fn exports(exports: &[Item]) -> (Option<Kind>, Vec<String>) {
     (None, problems)
 }
 
+/// The interfaces of the contract among the exports: what the host calls.
+pub(crate) fn hooks(exports: &[Item]) -> Vec<String> {
+    let names = exports.iter().filter_map(|item| Name::parse(&item.name));
+    let ours = names.filter(|name| name.package == PACKAGE && on_track(name.version));
+    ours.map(|name| name.interface.to_owned()).collect()
+}
+
 fn missing(exports: &[Item]) -> String {
     let wanted = format!("{PACKAGE}/authenticator@{TRACK}.0 or {PACKAGE}/behavior@{TRACK}.0");
     if exports.iter().any(|item| item.name.starts_with("wasi:cli/run")) {

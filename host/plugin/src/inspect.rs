@@ -5,6 +5,7 @@ use crate::{
     engine::{Allocation, LEAN_MEMORY},
     error::LoadError,
     precheck::{self, MAX_SIZE, Shape},
+    producers::{self, Producer},
     profile::{features, slot},
 };
 use sha2::{Digest, Sha256};
@@ -23,6 +24,10 @@ pub struct Inspection {
     pub imports: Vec<Import>,
     /// What it exports; beside the hooks' interface that may be anything.
     pub exports: Vec<String>,
+    /// Those of its exports that the host calls: `behavior` or `authenticator`, and optional ones such as `state`.
+    pub hooks: Vec<String>,
+    /// What it says of how it was made.
+    pub producers: Vec<Producer>,
     /// Core modules in it.
     pub core_modules: u64,
     /// Functions in them.
@@ -62,6 +67,8 @@ pub fn inspect(bytes: &[u8]) -> Result<Inspection, LoadError> {
         kind,
         imports,
         exports: shape.exports.iter().map(|item| item.name.clone()).collect(),
+        hooks: contract::hooks(&shape.exports),
+        producers: producers::producers(bytes),
         core_modules: shape.core_modules,
         functions: shape.functions,
         code_bytes: shape.code_bytes,

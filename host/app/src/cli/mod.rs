@@ -2,12 +2,14 @@
 
 mod address;
 mod announce;
+mod build;
 mod check;
 mod client;
 mod compile;
 mod completion;
 mod config;
 mod conn;
+mod dev;
 mod doctor;
 mod drain;
 mod events;
@@ -15,6 +17,7 @@ mod exit;
 mod inspect;
 mod listener;
 mod message;
+mod new;
 mod out;
 mod plugin;
 mod reload;
@@ -55,6 +58,19 @@ enum Command {
     },
     /// Serves one behavior, without a configuration.
     Run(run::Arguments),
+    /// Makes a project for a plugin, in a folder with its name.
+    New(new::Arguments),
+    /// Builds the plugin of a project, by the tools of its language.
+    Build {
+        /// The project's folder.
+        #[arg(default_value = ".")]
+        folder: PathBuf,
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Builds and serves the plugin of a project, and does so again whenever it is saved; connections stay open.
+    Dev(dev::Arguments),
     /// Lists every mistake of a configuration; loads every plugin, serves nothing.
     Check {
         /// The configuration file.
@@ -74,13 +90,7 @@ enum Command {
         json: bool,
     },
     /// Shows what a plugin is, and what it needs.
-    Inspect {
-        /// The component.
-        plugin: PathBuf,
-        /// Print JSON.
-        #[arg(long)]
-        json: bool,
-    },
+    Inspect(inspect::Arguments),
     /// Lists, shows and closes the connections of a running server, and sends to them.
     Conn {
         #[command(subcommand)]
@@ -141,7 +151,7 @@ enum Command {
 pub fn main() -> ExitCode {
     // Mistakes in the arguments end here, with 2.
     let arguments = Arguments::parse();
-    if let Command::Serve { .. } | Command::Run(_) = arguments.command
+    if let Command::Serve { .. } | Command::Run(_) | Command::Dev(_) = arguments.command
         && let Err(error) = socklet_server::inherit_sockets()
     {
         let error = anyhow::Error::new(error).context("failed to take over the sockets of LISTEN_FDS");
@@ -150,9 +160,12 @@ pub fn main() -> ExitCode {
     let outcome = match arguments.command {
         Command::Serve { config } => block_on(serve::serve(config)),
         Command::Run(arguments) => block_on(run::run(arguments)),
+        Command::New(arguments) => new::new(&arguments),
+        Command::Build { folder, json } => build::build(&folder, json),
+        Command::Dev(arguments) => block_on(dev::dev(arguments)),
         Command::Check { config, json } => block_on(check::check(config, json)),
         Command::Doctor { config, json } => block_on(doctor::doctor(config, json)),
-        Command::Inspect { plugin, json } => inspect::inspect(&plugin, json),
+        Command::Inspect(arguments) => inspect::inspect(&arguments),
         Command::Conn { command } => block_on(conn::conn(command)),
         Command::Route { command } => block_on(route::route(command)),
         Command::Tenant { command } => block_on(tenant::tenant(command)),

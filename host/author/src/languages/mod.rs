@@ -7,10 +7,13 @@ mod python;
 mod rust;
 mod zig;
 
-use crate::{AuthorError, Language, Project, world::World};
+use crate::{AuthorError, Kind, Language, Project, probe, world::World};
 
 /// Writes what the project's own files refer to, and what editors read: SDK, bindings, types. Needs no tool.
 pub(crate) fn prepare(project: &Project, world: &World) -> Result<(), AuthorError> {
+    if project.kind == Kind::Authenticator {
+        probe::write(project)?;
+    }
     match project.language {
         Language::Rust => rust::prepare(project, world),
         Language::Js | Language::Ts => javascript::prepare(project, world),
