@@ -21,7 +21,7 @@ BENCH := tests/bench/target/release/bench
 
 .PHONY: help run build plugins guests test conformance bench bench-quick bench-docs bench-build fuzz dist dist-test licences \
 	lint fmt clean setup setup-rust setup-system setup-python setup-node setup-autobahn setup-promtool \
-	setup-schemathesis setup-fuzz setup-dist
+	setup-schemathesis setup-fuzz setup-dist setup-c setup-go setup-zig
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -102,7 +102,7 @@ fmt: setup-rust ## Format all Rust code
 clean: ## Remove what was built and what `make setup` put into this clone
 	rm -rf target plugins/target tests/bench/target tests/guests/target tests/clients/node_modules $(TOOLS)
 
-setup: setup-rust setup-system setup-python setup-node setup-autobahn setup-promtool setup-schemathesis ## Install what the tests need, only what is missing
+setup: setup-rust setup-system setup-python setup-node setup-autobahn setup-promtool setup-schemathesis setup-c ## Install what the tests need, only what is missing
 
 # What belongs to the machine is looked at every time, in milliseconds; what belongs to this clone has a stamp.
 setup-rust:
@@ -114,6 +114,13 @@ setup-system:
 
 setup-dist: $(TOOLS)/dist.stamp
 	@tests/setup/system.sh dpkg-shlibdeps
+
+# What plugins in a language are built with. `make setup` has what the tests build.
+setup-c:
+	@tests/setup/system.sh wasm-c
+
+setup-go: $(TOOLS)/go.stamp
+setup-zig: $(TOOLS)/zig.stamp
 
 setup-fuzz: $(TOOLS)/fuzz.stamp
 setup-python: $(TOOLS)/python.stamp
@@ -136,6 +143,14 @@ $(TOOLS)/python.stamp: tests/setup/python.sh tests/setup/requirements.txt | setu
 
 $(TOOLS)/schemathesis.stamp: tests/setup/python.sh tests/setup/requirements-schemathesis.txt | setup-system
 	@tests/setup/python.sh schemathesis tests/setup/requirements-schemathesis.txt
+	@touch $@
+
+$(TOOLS)/go.stamp: tests/setup/python.sh tests/setup/requirements-go.txt | setup-system
+	@tests/setup/python.sh go tests/setup/requirements-go.txt
+	@touch $@
+
+$(TOOLS)/zig.stamp: tests/setup/python.sh tests/setup/requirements-zig.txt | setup-system
+	@tests/setup/python.sh zig tests/setup/requirements-zig.txt
 	@touch $@
 
 $(TOOLS)/node.stamp: tests/setup/node.sh tests/clients/package.json tests/clients/package-lock.json | setup-system

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs the system packages behind the capabilities named as arguments, and only those that are missing.
 #
-# Capabilities: cc chromium curl dpkg-shlibdeps fonts haproxy nginx node npm openssl venv. No service is started. Without root and sudo it says what to
+# Capabilities: cc chromium curl dpkg-shlibdeps fonts haproxy nginx node npm openssl venv wasm-c. No service is started. Without root and sudo it says what to
 # install and fails.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
@@ -11,6 +11,8 @@ have() {
         chromium) [[ -x ${CHROMIUM:-} ]] || command -v chromium ;;
         fonts) [[ -n $(find /usr/share/fonts /usr/local/share/fonts "$HOME/.fonts" -name '*.[ot]tf' -print -quit 2>&1) ]] ;;
         venv) python3 -c 'import ensurepip, sys, venv; assert sys.version_info >= (3, 10)' ;;
+        wasm-c) command -v clang-19 && command -v wasm-ld-19 && [[ -f /usr/include/wasm32-wasi/stdio.h ]] &&
+            [[ -n $(find /usr/lib/llvm-19/lib/clang -name 'libclang_rt.builtins*wasm32*' -print -quit) ]] ;;
         # Debian has servers where only the administrator looks.
         *) command -v "$1" || [[ -x /usr/sbin/$1 ]] ;;
     esac >&/dev/null
@@ -24,6 +26,7 @@ package() {
         nginx) echo nginx-light ;;
         node) echo nodejs ;;
         venv) echo python3-venv ;;
+        wasm-c) echo clang-19 lld-19 wasi-libc libclang-rt-19-dev-wasm32 ;;
         *) echo "$1" ;;
     esac
 }

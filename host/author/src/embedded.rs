@@ -14,6 +14,11 @@ pub(crate) struct Contract;
 #[folder = "templates"]
 pub(crate) struct Templates;
 
+/// `plugins/sdk-c`.
+#[derive(RustEmbed)]
+#[folder = "../../plugins/sdk-c"]
+pub(crate) struct SdkC;
+
 /// Writes the files below a prefix into a folder, each after `change` had a look at its name and text. Files that are the same already
 /// are left alone, so that nothing is built again because of them.
 pub(crate) fn write<E: RustEmbed>(
@@ -36,6 +41,26 @@ pub(crate) fn write<E: RustEmbed>(
         written.push(name);
     }
     Ok(written)
+}
+
+/// Makes a folder what is embedded: writes the files as they are, and removes what an older version has left.
+pub(crate) fn mirror<E: RustEmbed>(folder: &Path) -> Result<(), AuthorError> {
+    let written = write::<E>("", folder, |name, text| (name.to_owned(), text))?;
+    prune(folder, &|path| written.iter().any(|name| folder.join(name) == path))
+}
+
+/// Removes the files below a folder that are not to stay.
+fn prune(folder: &Path, stays: &dyn Fn(&Path) -> bool) -> Result<(), AuthorError> {
+    let failed = |error| AuthorError::File { path: folder.to_owned(), error };
+    for entry in fs::read_dir(folder).map_err(failed)? {
+        let path = entry.map_err(failed)?.path();
+        if path.is_dir() {
+            prune(&path, stays)?;
+        } else if !stays(&path) {
+            fs::remove_file(&path).map_err(|error| AuthorError::File { path, error })?;
+        }
+    }
+    Ok(())
 }
 
 /// Writes a file and the folders above it, unless it is the same already.

@@ -4,7 +4,7 @@ use crate::{AuthorError, Kind, Language};
 use serde::Deserialize;
 use std::{
     fs, io,
-    path::{Path, PathBuf},
+    path::{self, Path, PathBuf},
 };
 
 /// What a project's file is called.
@@ -58,6 +58,8 @@ impl Project {
     ///
     /// When there is none, or it has a mistake.
     pub fn read(folder: &Path) -> Result<Self, AuthorError> {
+        // Tools are run in other folders.
+        let folder = path::absolute(folder).map_err(|error| AuthorError::File { path: folder.to_owned(), error })?;
         let path = folder.join(MANIFEST);
         let text = fs::read_to_string(&path).map_err(|error| match error.kind() {
             io::ErrorKind::NotFound => AuthorError::NoProject(path.clone()),
@@ -77,7 +79,7 @@ impl Project {
         if kind == Kind::Authenticator && !exports.is_empty() {
             return Err(mistake(text.find("exports").unwrap_or(0), "exports: an authenticator has none".to_owned()));
         }
-        Ok(Self { folder: folder.to_owned(), name, language, kind, exports })
+        Ok(Self { folder, name, language, kind, exports })
     }
 
     /// The component that a build makes.

@@ -1,5 +1,6 @@
 //! What each language needs beside a project's own files, and how a component is made of them.
 
+mod bindings;
 mod c;
 mod go;
 mod javascript;
