@@ -70,7 +70,7 @@ async fn serve(
 ) -> anyhow::Result<Next> {
     let project = Project::read(&arguments.folder).map_err(|error| anyhow!("{error}"))?;
     watch.seen();
-    make(&project).await?;
+    let mut digest = make(&project).await?;
     let page = Page::write().context("failed to write the page")?;
     let config = configuration::read(&project, page.folder(), arguments.listen.as_deref())?;
     let config = compile::by_child(config).map_err(said)?;
@@ -102,7 +102,7 @@ async fn serve(
             }
             Changed::Source => {
                 watch.seen();
-                if let Err(error) = again(&project, &running).await {
+                if let Err(error) = again(&project, &running, &mut digest).await {
                     out::complain(&format!("socklet dev: {error:#}"));
                     out::complain("socklet dev: what was built before goes on");
                 }
@@ -111,16 +111,23 @@ async fn serve(
     }
 }
 
-/// Builds, and has connections go on with what was built.
-async fn again(project: &Project, running: &Running) -> anyhow::Result<()> {
+/// Builds, and has connections go on with what was built. `digest` is that of what they have.
+async fn again(project: &Project, running: &Running, digest: &mut String) -> anyhow::Result<()> {
     let started = Instant::now();
-    let digest = make(project).await?;
+    let new = make(project).await?;
+    if new == *digest {
+        out::print("built, and nothing is otherwise");
+        return Ok(());
+    }
     running.reload().await.map_err(|error| anyhow!("{error}"))?;
-    let seconds = started.elapsed().as_secs_f64();
-    let connections = running.connections();
-    let short = digest.strip_prefix("sha256:").unwrap_or(&digest);
-    let short = short.get(..12).unwrap_or(short);
-    out::print(&format!("built {short} in {seconds:.1} s, {connections} open connections go on with it"));
+    *digest = new;
+    let (seconds, connections) = (started.elapsed().as_secs_f64(), running.connections());
+    let go_on = match connections {
+        0 => "new connections get it".to_owned(),
+        1 => "the open connection goes on with it".to_owned(),
+        _ => format!("the {connections} open connections go on with it"),
+    };
+    out::print(&format!("built and swapped in {seconds:.1} s: {go_on}"));
     Ok(())
 }
 

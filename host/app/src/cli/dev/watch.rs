@@ -13,7 +13,7 @@ use tokio::time::{MissedTickBehavior, interval};
 const LOOK: Duration = Duration::from_millis(200);
 /// The most files that are looked at: who has more has put something else there.
 const MAX_FILES: usize = 10_000;
-/// What builds write to, and what is not source. Names that begin with a dot are not, either.
+/// What builds write to, and what is not source. Names that begin with a dot are not, either; nor logs, nor what editors leave behind.
 const IGNORED: [&str; 8] = ["build", "target", "node_modules", "__pycache__", "zig-out", "zig-cache", "dist", "venv"];
 
 /// What was saved.
@@ -81,7 +81,8 @@ fn files(folder: &Path) -> Files {
             let name = entry.file_name();
             let name = name.to_string_lossy();
             let Ok(metadata) = entry.metadata() else { continue };
-            if name.starts_with('.') || IGNORED.contains(&&*name) || found.len() == MAX_FILES {
+            let is_left = name.starts_with('.') || name.ends_with(".log") || name.ends_with('~');
+            if is_left || IGNORED.contains(&&*name) || found.len() == MAX_FILES {
                 continue;
             }
             if metadata.is_dir() {
@@ -114,6 +115,8 @@ mod tests {
         write("build/a.wasm", "1");
         write("target/debug/a", "1");
         write(".socklet/sdk/a", "1");
+        write("dev.log", "1");
+        write("src/a.rs~", "1");
         timeout(patience, watch.changed()).await.unwrap_err();
         write("src/a.rs", "22");
         assert_eq!(timeout(patience, watch.changed()).await, Ok(Changed::Source));
