@@ -28,6 +28,7 @@ mod guests;
 mod handshake;
 mod heartbeat;
 mod instances;
+mod languages;
 mod limits;
 mod listeners;
 mod logs;
