@@ -19,6 +19,11 @@ pub(crate) struct Templates;
 #[folder = "../../plugins/sdk-c"]
 pub(crate) struct SdkC;
 
+/// `plugins/sdk-go`.
+#[derive(RustEmbed)]
+#[folder = "../../plugins/sdk-go"]
+pub(crate) struct SdkGo;
+
 /// Writes the files below a prefix into a folder, each after `change` had a look at its name and text. Files that are the same already
 /// are left alone, so that nothing is built again because of them.
 pub(crate) fn write<E: RustEmbed>(
