@@ -24,6 +24,11 @@ pub(crate) struct SdkC;
 #[folder = "../../plugins/sdk-js"]
 pub(crate) struct SdkJs;
 
+/// `plugins/sdk-go`.
+#[derive(RustEmbed)]
+#[folder = "../../plugins/sdk-go"]
+pub(crate) struct SdkGo;
+
 /// Writes the files below a prefix into a folder, each after `change` had a look at its name and text. Files that are the same already
 /// are left alone, so that nothing is built again because of them.
 pub(crate) fn write<E: RustEmbed>(

@@ -1,0 +1,7 @@
+module echo
+
+go 1.24
+
+require socklet v0.0.0
+
+replace socklet => ./.socklet/sdk

@@ -1,0 +1,3 @@
+module socklet
+
+go 1.24
