@@ -21,7 +21,7 @@ BENCH := tests/bench/target/release/bench
 
 .PHONY: help run build plugins guests test conformance bench bench-quick bench-docs bench-build fuzz dist dist-test licences \
 	lint fmt clean setup setup-rust setup-system setup-python setup-node setup-autobahn setup-promtool \
-	setup-schemathesis setup-fuzz setup-dist
+	setup-schemathesis setup-fuzz setup-dist setup-js setup-python-plugins
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -100,9 +100,9 @@ fmt: setup-rust ## Format all Rust code
 	cargo fmt --all --manifest-path tests/bench/Cargo.toml
 
 clean: ## Remove what was built and what `make setup` put into this clone
-	rm -rf target plugins/target tests/bench/target tests/guests/target tests/clients/node_modules $(TOOLS)
+	rm -rf target plugins/target tests/bench/target tests/guests/target tests/clients/node_modules plugins/examples/node_modules $(TOOLS)
 
-setup: setup-rust setup-system setup-python setup-node setup-autobahn setup-promtool setup-schemathesis ## Install what the tests need, only what is missing
+setup: setup-rust setup-system setup-python setup-node setup-autobahn setup-promtool setup-schemathesis setup-js setup-python-plugins ## Install what the tests need, only what is missing
 
 # What belongs to the machine is looked at every time, in milliseconds; what belongs to this clone has a stamp.
 setup-rust:
@@ -114,6 +114,10 @@ setup-system:
 
 setup-dist: $(TOOLS)/dist.stamp
 	@tests/setup/system.sh dpkg-shlibdeps
+
+# What plugins in a language are built with.
+setup-js: $(TOOLS)/js.stamp
+setup-python-plugins: $(TOOLS)/componentize-py.stamp
 
 setup-fuzz: $(TOOLS)/fuzz.stamp
 setup-python: $(TOOLS)/python.stamp
@@ -140,6 +144,14 @@ $(TOOLS)/schemathesis.stamp: tests/setup/python.sh tests/setup/requirements-sche
 
 $(TOOLS)/node.stamp: tests/setup/node.sh tests/clients/package.json tests/clients/package-lock.json | setup-system
 	@tests/setup/node.sh
+	@touch $@
+
+$(TOOLS)/js.stamp: tests/setup/js.sh plugins/examples/package.json plugins/examples/package-lock.json | setup-system
+	@tests/setup/js.sh
+	@touch $@
+
+$(TOOLS)/componentize-py.stamp: tests/setup/python.sh tests/setup/requirements-componentize-py.txt | setup-system
+	@tests/setup/python.sh componentize-py tests/setup/requirements-componentize-py.txt
 	@touch $@
 
 $(TOOLS)/promtool.stamp: tests/setup/promtool.sh

@@ -54,7 +54,7 @@ class Connection:
         """Queues one frame: a fragment, a ping of one's own."""
         kind = _host.imports.frames.Opcode[opcode.upper()]
         try:
-            _host.imports.connections.send_frame(self.id, kind, fin, payload)
+            _host.imports.connections.send_frame(self.id, kind, fin, bytes(payload))
         except _host.imports.Err as error:
             raise _send_error(error) from None
 
@@ -91,7 +91,7 @@ class Connection:
     @attachment.setter
     def attachment(self, value: bytes) -> None:
         try:
-            _host.imports.connections.set_attachment(self.id, value)
+            _host.imports.connections.set_attachment(self.id, bytes(value))
         except _host.imports.Err as error:
             raise _send_error(error) from None
 

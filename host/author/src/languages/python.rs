@@ -1,7 +1,11 @@
 //! Python: CPython, with the plugin's modules in it, by componentize-py.
 
 use crate::{AuthorError, Kind, Project, embedded, project::OptionalExport, tool::Tool, world, world::World};
-use std::{fs, path::Path, process::Command};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
 
 const NAME: &str = "Python";
 /// What to install where Python is missing.
@@ -23,9 +27,9 @@ pub(super) fn prepare(project: &Project, _world: &World) -> Result<(), AuthorErr
 pub(super) fn compile(project: &Project, world: &World) -> Result<Vec<u8>, AuthorError> {
     let output = project.generated().join("plugin.wasm");
     let environment = project.folder.join(".venv");
+    let tool = componentize(project, &environment)?;
     // Without `--stub-wasi`, which would have every instance draw the same random numbers.
-    componentize(project, &environment)?
-        .arg("--quiet")
+    tool.arg("--quiet")
         .arg("--wit-path")
         .arg(&world.folder)
         .args(["--world", world::WORLD, "componentize", ENTRY])
@@ -35,8 +39,8 @@ pub(super) fn compile(project: &Project, world: &World) -> Result<Vec<u8>, Autho
         .arg(project.generated().join("sdk"))
         .arg("--output")
         .arg(&output)
-        // Where it finds what else the project requires.
-        .env("VIRTUAL_ENV", &environment)
+        // Where it finds what else the project requires, so that it does not look at what this machine has.
+        .env("VIRTUAL_ENV", if environment.exists() { environment } else { nothing(project)? })
         .run()?;
     fs::read(&output).map_err(|error| AuthorError::File { path: output, error })
 }
@@ -66,6 +70,14 @@ fn componentize(project: &Project, environment: &Path) -> Result<Tool, AuthorErr
     }
     let install = format!("add {COMPONENTIZE}=={VERSION} to {}", requirements.display());
     Err(AuthorError::Missing { tool: COMPONENTIZE.to_owned(), language: NAME, install })
+}
+
+/// An environment with nothing in it.
+fn nothing(project: &Project) -> Result<PathBuf, AuthorError> {
+    let environment = project.generated().join("environment");
+    let packages = environment.join("lib/python3/site-packages");
+    fs::create_dir_all(&packages).map_err(|error| AuthorError::File { path: packages, error })?;
+    Ok(environment)
 }
 
 fn is_right(path: &Path) -> bool {
