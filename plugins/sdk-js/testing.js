@@ -51,6 +51,17 @@ class TestHost {
         return client;
     }
 
+    /** Asks to connect, and is gone before it is answered. */
+    vanish(request = {}) {
+        const record = this.#request(request);
+        this.#clients.set(record.connection, new Client(this, record.connection, null));
+        try {
+            this.#exports.behavior.onUpgrade(record, null);
+        } finally {
+            this.#clients.delete(record.connection);
+        }
+    }
+
     /** Lets time pass, and timers come due. */
     advance(milliseconds) {
         const end = this.now + milliseconds;
@@ -68,9 +79,14 @@ class TestHost {
 
     /** Saves, and goes on with what a fresh instance loads. Variables of modules stay as they are, unlike on a real host. */
     hibernate() {
-        const saved = this.#exports.state.save();
+        const saved = this.saved();
         this.#begin();
         this.#exports.state.load(saved);
+    }
+
+    /** What the instance would save now: bytes. */
+    saved() {
+        return this.#exports.state.save();
     }
 
     message(client, message) {

@@ -32,6 +32,7 @@ fn new(language: &str, name: &str, kind: Kind) -> Result<String, String> {
 }
 
 fn built(folder: &str) -> Result<String, String> {
-    let built = Project::read(Path::new(folder)).and_then(|project| build(&project)).map_err(|error| error.to_string())?;
+    let built =
+        Project::read(Path::new(folder)).and_then(|project| build(&project)).map_err(|error| error.to_string())?;
     Ok(format!("{} ({} bytes)", built.component.display(), built.size))
 }

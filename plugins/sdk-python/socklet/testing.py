@@ -95,6 +95,15 @@ class Host:
         self._call(client, self._exports.on_open)
         return client
 
+    def vanish(self, url: str = "/", headers: dict[str, str] | None = None, **more: Any) -> None:
+        """Asks to connect, and is gone before it is answered."""
+        record = self._request(url, headers, **more)
+        self._clients[record.connection] = Client(self, record.connection, None)
+        try:
+            self._exports.on_upgrade(record, None)
+        finally:
+            del self._clients[record.connection]
+
     def advance(self, seconds: float) -> None:
         """Lets time pass, and timers come due."""
         end = self.now + seconds

@@ -28,7 +28,11 @@ pub(super) fn prepare(project: &Project, world: &World) -> Result<(), AuthorErro
 pub(super) fn compile(project: &Project, world: &World) -> Result<Vec<u8>, AuthorError> {
     if project.language == Language::Ts {
         // Types, and JavaScript into `.socklet/js`, where the entry looks for it.
-        node(project, "typescript/bin/tsc")?.arg("--project").arg("tsconfig.json").current_dir(&project.folder).run()?;
+        node(project, "typescript/bin/tsc")?
+            .arg("--project")
+            .arg("tsconfig.json")
+            .current_dir(&project.folder)
+            .run()?;
     }
     let output = project.generated().join("plugin.wasm");
     node(project, "componentize-qjs/cli.mjs")?
@@ -99,7 +103,8 @@ fn entry(project: &Project) -> String {
     lines.push("import { serveBehavior } from \"./sdk/serve.js\";".to_owned());
     lines.push(format!("import plugin from \"{plugin}\";\n"));
     let exports: Vec<&str> = project.exports.iter().map(|export| export.as_str()).collect();
-    let names: Vec<&str> = ["behavior"].into_iter().chain(project.exports.iter().map(|export| variable(*export))).collect();
+    let names: Vec<&str> =
+        ["behavior"].into_iter().chain(project.exports.iter().map(|export| variable(*export))).collect();
     lines.push(format!(
         "export const {{ {} }} = serveBehavior(\n    plugin,\n    {{ logging, config, random, {} }},\n    {exports:?},\n);\n",
         names.join(", "),

@@ -9,7 +9,8 @@ use std::{
 
 const NAME: &str = "Python";
 /// What to install where Python is missing.
-const INSTALL: &str = "install Python 3.10 or later with venv: `apt-get install python3 python3-venv` on Debian and Ubuntu";
+const INSTALL: &str =
+    "install Python 3.10 or later with venv: `apt-get install python3 python3-venv` on Debian and Ubuntu";
 /// What makes components. Another version may name things otherwise.
 const COMPONENTIZE: &str = "componentize-py";
 const VERSION: &str = "0.25.1";
