@@ -153,13 +153,13 @@ class TestHost {
         const clients = this.#clients;
         const open = () => [...clients.values()].filter(({ state, closed }) => state === "open" && closed === undefined);
         const find = (id) => {
-            if (!clients.has(id)) throw { tag: "unknown" };
+            if (!clients.has(id)) throw refused("unknown");
             return clients.get(id);
         };
         const sendTo = (id, message) => {
             const client = find(id);
-            if (client.closed !== undefined) throw { tag: "unknown" };
-            if (client.state !== "open") throw { tag: "not-open" };
+            if (client.closed !== undefined) throw refused("unknown");
+            if (client.state !== "open") throw refused("not-open");
             client.received.push(message.val);
         };
         const sendToAll = (ids, message, but) => {
@@ -235,6 +235,11 @@ class Client {
     close(code = 1000, reason = "") {
         this.#host.leave(this, code, reason);
     }
+}
+
+/** An error of the contract, as the engine throws it. */
+function refused(tag) {
+    return Object.assign(new Error(`${tag} (see error.payload)`), { payload: { tag } });
 }
 
 /** The optional exports that a plugin can have by its hooks. */
