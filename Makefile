@@ -21,7 +21,7 @@ BENCH := tests/bench/target/release/bench
 
 .PHONY: help run build plugins guests test conformance bench bench-quick bench-docs bench-build fuzz dist dist-test licences \
 	lint fmt clean setup setup-rust setup-system setup-python setup-node setup-autobahn setup-promtool \
-	setup-schemathesis setup-fuzz setup-dist setup-c setup-go setup-zig
+	setup-schemathesis setup-fuzz setup-dist setup-c setup-go setup-js setup-python-plugins setup-zig conformance-plugins
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -48,6 +48,9 @@ test: setup plugins guests ## Install what is missing and run every test
 conformance: setup plugins ## Run all cases of the Autobahn test suite, ten minutes
 	cargo test --workspace --locked --test it -- --ignored --exact clients::autobahn_finds_nothing_in_all_of_its_cases
 	@if [ -e $(TOOLS)/autobahn.skipped ]; then echo "!!! SKIPPED: Autobahn test suite: $$(cat $(TOOLS)/autobahn.skipped)"; fi
+
+conformance-plugins: setup setup-go setup-zig plugins guests ## Build the example plugins in all seven languages, and have them keep the same conversations
+	cargo test --workspace --locked --test it languages:: -- --include-ignored
 
 bench: bench-build ## Measure Socklet beside native servers, twenty minutes on a quiet machine
 	$(BENCH) run --mode full
@@ -100,9 +103,10 @@ fmt: setup-rust ## Format all Rust code
 	cargo fmt --all --manifest-path tests/bench/Cargo.toml
 
 clean: ## Remove what was built and what `make setup` put into this clone
-	rm -rf target plugins/target tests/bench/target tests/guests/target tests/clients/node_modules $(TOOLS)
+	rm -rf target plugins/target tests/bench/target tests/guests/target tests/clients/node_modules plugins/examples/node_modules $(TOOLS)
 
-setup: setup-rust setup-system setup-python setup-node setup-autobahn setup-promtool setup-schemathesis setup-c ## Install what the tests need, only what is missing
+# The languages among them are those whose plugins the tests build.
+setup: setup-rust setup-system setup-python setup-node setup-autobahn setup-promtool setup-schemathesis setup-c setup-js setup-python-plugins ## Install what the tests need, only what is missing
 
 # What belongs to the machine is looked at every time, in milliseconds; what belongs to this clone has a stamp.
 setup-rust:
@@ -115,11 +119,13 @@ setup-system:
 setup-dist: $(TOOLS)/dist.stamp
 	@tests/setup/system.sh dpkg-shlibdeps
 
-# What plugins in a language are built with. `make setup` has what the tests build.
+# What plugins in a language are built with.
 setup-c:
 	@tests/setup/system.sh wasm-c
 
 setup-go: $(TOOLS)/go.stamp
+setup-js: $(TOOLS)/js.stamp
+setup-python-plugins: $(TOOLS)/componentize-py.stamp
 setup-zig: $(TOOLS)/zig.stamp
 
 setup-fuzz: $(TOOLS)/fuzz.stamp
@@ -155,6 +161,14 @@ $(TOOLS)/zig.stamp: tests/setup/python.sh tests/setup/requirements-zig.txt | set
 
 $(TOOLS)/node.stamp: tests/setup/node.sh tests/clients/package.json tests/clients/package-lock.json | setup-system
 	@tests/setup/node.sh
+	@touch $@
+
+$(TOOLS)/js.stamp: tests/setup/js.sh plugins/examples/package.json plugins/examples/package-lock.json | setup-system
+	@tests/setup/js.sh
+	@touch $@
+
+$(TOOLS)/componentize-py.stamp: tests/setup/python.sh tests/setup/requirements-componentize-py.txt | setup-system
+	@tests/setup/python.sh componentize-py tests/setup/requirements-componentize-py.txt
 	@touch $@
 
 $(TOOLS)/promtool.stamp: tests/setup/promtool.sh

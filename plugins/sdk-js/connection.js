@@ -1,6 +1,6 @@
 // A connection of the route, as a handle, and all of them together.
 
-import { asked, host } from "./host.js";
+import { host, reason } from "./host.js";
 import { checkCode, cut, SendError } from "./errors.js";
 import { asBytes, decode, encode } from "./text.js";
 
@@ -17,8 +17,12 @@ function sending(call) {
     try {
         return call();
     } catch (error) {
-        throw error?.tag === undefined ? error : new SendError(error);
+        throw failed(error);
     }
+}
+
+function failed(error) {
+    return reason(error)?.tag === undefined ? error : new SendError(reason(error));
 }
 
 /** The host's name of a connection's timer. */
@@ -48,7 +52,7 @@ export class Connection {
         try {
             host.connections.send(this.id, sent);
         } catch (error) {
-            throw error?.tag === undefined ? error : new SendError(error);
+            throw failed(error);
         }
     }
 
@@ -106,7 +110,7 @@ export class Connection {
 
     /** Adds it to a topic, which it leaves by itself when it closes. */
     subscribe(topic) {
-        asked(() => host.topics.subscribe(this.id, topic));
+        host.topics.subscribe(this.id, topic);
     }
 
     /** Takes it out of a topic. */
@@ -117,7 +121,7 @@ export class Connection {
     /** Has `onTimer(name, connection)` called once, after some milliseconds. It goes with the connection. */
     setTimer(name, milliseconds) {
         timers.check(milliseconds);
-        asked(() => host.timers.set(timerName(this.id, name), milliseconds));
+        host.timers.set(timerName(this.id, name), milliseconds);
         this.timers.add(name);
     }
 
@@ -155,14 +159,14 @@ export const heartbeat = {
         return host.heartbeat.intervalSeconds();
     },
     set interval(seconds) {
-        asked(() => host.heartbeat.setIntervalSeconds(seconds));
+        host.heartbeat.setIntervalSeconds(seconds);
     },
     /** What the ping carries, at most 125 bytes. */
     get payload() {
         return host.heartbeat.payload();
     },
     set payload(text) {
-        asked(() => host.heartbeat.setPayload(text));
+        host.heartbeat.setPayload(text);
     },
 };
 
@@ -172,7 +176,7 @@ export const timers = {
     set(name, milliseconds) {
         timers.check(milliseconds);
         if (connectionTimer(name) !== undefined) throw new RangeError("names that begin with @ and a number are taken");
-        asked(() => host.timers.set(name, milliseconds));
+        host.timers.set(name, milliseconds);
     },
     /** Forgets a timer. */
     cancel: (name) => host.timers.cancel(name),

@@ -26,11 +26,7 @@ export function begin() {
     live = true;
 }
 
-/** Calls an import whose error is a text, and throws that as an error. */
-export function asked(call) {
-    try {
-        return call();
-    } catch (error) {
-        throw typeof error === "string" ? new Error(error) : error;
-    }
+/** The contract's error of what an import threw: the engine wraps it. */
+export function reason(error) {
+    return error?.payload ?? error;
 }

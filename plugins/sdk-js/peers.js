@@ -1,7 +1,7 @@
 // The connections that this instance serves, each with the plugin's own data, and how they are saved.
 
 import { Connection } from "./connection.js";
-import { host } from "./host.js";
+import { host, reason } from "./host.js";
 
 /** More connections that were accepted and are not open yet are looked after: some never will be. */
 const MANY = 16;
@@ -99,7 +99,7 @@ function isThere(id) {
         host.connections.setAttachment(id, host.connections.attachment(id));
         return true;
     } catch (error) {
-        if (error?.tag === "unknown") return false;
+        if (reason(error)?.tag === "unknown") return false;
         throw error;
     }
 }

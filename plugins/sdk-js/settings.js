@@ -2,7 +2,7 @@
 //
 // The host has texts: where a string is wanted it is taken as it is, everything else is JSON.
 
-import { host } from "./host.js";
+import { host, reason } from "./host.js";
 
 /** What was defined by the plugin's modules. */
 const defined = [];
@@ -109,7 +109,7 @@ export function readSettings() {
     try {
         pairs = new Map(host.config.getAll());
     } catch (error) {
-        throw new Error(`cannot read settings: ${error?.val ?? error}`);
+        throw new Error(`cannot read settings: ${reason(error)?.val ?? error}`);
     }
     const known = defined.flatMap(({ schema }) => Object.keys(schema));
     const wrong = [...pairs.keys()]

@@ -37,10 +37,14 @@ export interface TestHost {
     connect(request?: TestRequest & { principal?: Principal | null }): Client;
     /** Asks an authenticator. */
     authenticate(request?: TestRequest): Verdict;
+    /** Asks to connect, and is gone before it is answered. */
+    vanish(request?: TestRequest): void;
     /** Lets time pass, and timers come due. */
     advance(milliseconds: number): void;
     /** Saves, and goes on with what a fresh instance loads. Variables of modules stay as they are, unlike on a real host. */
     hibernate(): void;
+    /** What the instance would save now. */
+    saved(): Uint8Array;
 }
 
 /** A host that serves one behavior, or asks one authenticator. Settings are written as in the host's configuration. */

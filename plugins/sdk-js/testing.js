@@ -51,6 +51,17 @@ class TestHost {
         return client;
     }
 
+    /** Asks to connect, and is gone before it is answered. */
+    vanish(request = {}) {
+        const record = this.#request(request);
+        this.#clients.set(record.connection, new Client(this, record.connection, null));
+        try {
+            this.#exports.behavior.onUpgrade(record, null);
+        } finally {
+            this.#clients.delete(record.connection);
+        }
+    }
+
     /** Lets time pass, and timers come due. */
     advance(milliseconds) {
         const end = this.now + milliseconds;
@@ -68,9 +79,14 @@ class TestHost {
 
     /** Saves, and goes on with what a fresh instance loads. Variables of modules stay as they are, unlike on a real host. */
     hibernate() {
-        const saved = this.#exports.state.save();
+        const saved = this.saved();
         this.#begin();
         this.#exports.state.load(saved);
+    }
+
+    /** What the instance would save now: bytes. */
+    saved() {
+        return this.#exports.state.save();
     }
 
     message(client, message) {
@@ -137,13 +153,13 @@ class TestHost {
         const clients = this.#clients;
         const open = () => [...clients.values()].filter(({ state, closed }) => state === "open" && closed === undefined);
         const find = (id) => {
-            if (!clients.has(id)) throw { tag: "unknown" };
+            if (!clients.has(id)) throw refused("unknown");
             return clients.get(id);
         };
         const sendTo = (id, message) => {
             const client = find(id);
-            if (client.closed !== undefined) throw { tag: "unknown" };
-            if (client.state !== "open") throw { tag: "not-open" };
+            if (client.closed !== undefined) throw refused("unknown");
+            if (client.state !== "open") throw refused("not-open");
             client.received.push(message.val);
         };
         const sendToAll = (ids, message, but) => {
@@ -219,6 +235,11 @@ class Client {
     close(code = 1000, reason = "") {
         this.#host.leave(this, code, reason);
     }
+}
+
+/** An error of the contract, as the engine throws it. */
+function refused(tag) {
+    return Object.assign(new Error(`${tag} (see error.payload)`), { payload: { tag } });
 }
 
 /** The optional exports that a plugin can have by its hooks. */

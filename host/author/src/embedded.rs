@@ -29,6 +29,11 @@ pub(crate) struct SdkJs;
 #[folder = "../../plugins/sdk-go"]
 pub(crate) struct SdkGo;
 
+/// What Python imports as `socklet`.
+#[derive(RustEmbed)]
+#[folder = "../../plugins/sdk-python"]
+pub(crate) struct SdkPython;
+
 /// Writes the files below a prefix into a folder, each after `change` had a look at its name and text. Files that are the same already
 /// are left alone, so that nothing is built again because of them.
 pub(crate) fn write<E: RustEmbed>(
@@ -38,7 +43,9 @@ pub(crate) fn write<E: RustEmbed>(
 ) -> Result<Vec<String>, AuthorError> {
     let mut written = Vec::new();
     for path in E::iter() {
-        let (Some(name), Some(file)) = (path.strip_prefix(prefix), E::get(&path)) else { continue };
+        // What tests of an SDK leave behind is no part of it.
+        let name = path.strip_prefix(prefix).filter(|name| !name.contains("__pycache__"));
+        let (Some(name), Some(file)) = (name, E::get(&path)) else { continue };
         let bytes = file.data.into_owned();
         let (name, bytes) = match String::from_utf8(bytes) {
             Ok(text) => {
