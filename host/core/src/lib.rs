@@ -20,9 +20,11 @@ mod refusal;
 mod request;
 mod room;
 mod tally;
+pub mod suggest;
 mod tenant;
 mod throttle;
 mod trace;
+pub mod units;
 
 pub use authenticator::{Authenticator, Verdict};
 pub use behavior::{Acceptance, Answer, Behavior, Call, Event, Session, Upgraded};

@@ -171,6 +171,7 @@ impl Stage {
             Upgraded::Accepted(acceptance, session) => {
                 let subprotocol = self.agree(acceptance, offered)?;
                 tokio::spawn(world::serve(self.world.clone(), id, session));
+                self.world.with(id, |connection| connection.subprotocol.clone_from(&subprotocol));
                 Ok((id, subprotocol))
             }
         }
@@ -335,6 +336,11 @@ impl Stage {
     /// What the instance that serves a connection is doing: `live`, `hibernated`, `dead`; none without one.
     pub(crate) fn instance(&self, id: ConnectionId) -> Option<&'static str> {
         self.behavior.instance_of(id).map(|status| status.state.as_str())
+    }
+
+    /// What was agreed on when a peer was let in.
+    pub(crate) fn subprotocol(&self, id: ConnectionId) -> Option<String> {
+        self.world.with(id, |connection| connection.subprotocol.clone())?
     }
 
     /// In how long the timer of a name is due, where a connection is served.

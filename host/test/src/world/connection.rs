@@ -17,6 +17,7 @@ pub(crate) struct Connection {
     pub(super) phase: Phase,
     /// Who closes it, and why: the first counts.
     pub(super) close: Option<CloseReason>,
+    pub(crate) subprotocol: Option<String>,
     pub(super) principal: Option<Arc<Principal>>,
     pub(super) attachment: Bytes,
     pub(super) topics: BTreeSet<String>,
@@ -86,6 +87,7 @@ impl Connection {
             name: name.to_owned(),
             phase: Phase::Opening,
             close: None,
+            subprotocol: None,
             principal: None,
             attachment: Bytes::new(),
             topics: BTreeSet::new(),
