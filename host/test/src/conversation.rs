@@ -196,9 +196,9 @@ impl fmt::Display for Entry {
             }
             Event::Log { level, text } => write!(f, "log {level}: {text}"),
             Event::Died { hook, kind, error } => write!(f, "instance died in {hook} ({kind}): {}", in_lines(error)),
-            Event::Advanced { by } => write!(f, "{by:?} pass"),
+            Event::Advanced { by } => write!(f, "route: {by:?} pass"),
             Event::Hibernated => write!(f, "{peer}'s instance sleeps"),
-            Event::Swapped { version } => write!(f, "the plugin has another version, number {version}"),
+            Event::Swapped { version } => write!(f, "route: the plugin has another version, number {version}"),
             Event::Killed => write!(f, "{peer}'s instance is killed"),
         }
     }
@@ -207,18 +207,32 @@ impl fmt::Display for Entry {
 impl Entry {
     /// What it was, without its time.
     pub(crate) fn event_text(&self) -> String {
+        if let Event::Died { hook, kind, error } = &self.event {
+            return format!("instance died in {hook} ({kind}): {}", gist(error));
+        }
         let text = self.to_string();
         text.trim_start().split_once("  ").map_or(text.clone(), |(_, event)| event.to_owned())
     }
 }
 
-/// A text in quotation marks, on one line, and not too long.
+/// A text in quotation marks, on one line, and not too long. One with such marks in it, such as JSON, is in the others.
 pub(crate) fn quoted(text: &str) -> String {
-    if text.len() <= SHOWN {
-        return format!("{text:?}");
+    let (shown, more) = match text.len() {
+        0..=SHOWN => (text, String::new()),
+        all => (&text[..text.floor_char_boundary(SHOWN)], format!("... ({all} bytes)")),
+    };
+    let plain = |char: char| !char.is_control() && char != '\'' && char != '\\';
+    if shown.contains('"') && shown.chars().all(plain) {
+        return format!("'{shown}'{more}");
     }
-    let cut = text.floor_char_boundary(SHOWN);
-    format!("{:?}... ({} bytes)", &text[..cut], text.len())
+    format!("{shown:?}{more}")
+}
+
+/// What is most telling of why an instance died: without its backtrace.
+pub(crate) fn gist(error: &str) -> String {
+    const TRAP: &str = "wasm trap: ";
+    let gist = error.rfind(TRAP).map_or(error, |at| &error[at + TRAP.len()..]);
+    gist[..gist.floor_char_boundary(SHOWN)].to_owned()
 }
 
 /// A guest's backtrace as it was before it became one line of a log: a line for each frame.

@@ -85,7 +85,15 @@ impl Expected {
     }
 
     fn mismatch(&self, arrived: Option<&Arrived>, differences: Vec<String>) -> Mismatch {
-        let found = arrived.map_or_else(|| "nothing".to_owned(), Arrived::to_string);
+        let found = match (self, arrived) {
+            (_, None) => "nothing".to_owned(),
+            // As what is expected is shown.
+            (Self::Json(_) | Self::JsonWith(_), Some(Arrived::Payload(Payload::Text(text)))) => {
+                serde_json::from_str::<Value>(text)
+                    .map_or_else(|_| format!("text {}", quoted(text)), |value| format!("JSON {value}"))
+            }
+            (_, Some(arrived)) => arrived.to_string(),
+        };
         Mismatch { expected: self.to_string(), found, differences }
     }
 }

@@ -33,12 +33,14 @@ mod world;
 pub use conversation::{Entry, Event, Payload};
 pub use expect::{Expected, Mismatch};
 pub use limits::{Limits, SlowConsumer};
-pub use request::{Refused, Request};
 pub use report::{Report, Summary};
+pub use request::{Refused, Request};
 pub use route::{Peer, Route};
 pub use script::{Case, Common, Failure, Mistake, Mistakes, Outcome, Script, ScriptError};
 pub use setup::{Component, Setup};
 pub use socklet_core::{Heartbeat, Principal};
-pub use socklet_plugin::{CallLimits, ChildCompiler, CompileLimits, Compiler, Grants, InstancePolicy, KeyTemplate, OnSwap};
+pub use socklet_plugin::{
+    CallLimits, ChildCompiler, CompileLimits, Compiler, Grants, InstancePolicy, KeyTemplate, OnSwap,
+};
 pub use stage::StartError;
 pub use watch::Pattern;

@@ -70,9 +70,8 @@ fn case<W: io::Write>(writer: &mut Writer<W>, test: &Outcome) -> io::Result<()> 
     let line = test.line.to_string();
     let attributes = [("classname", &test.file), ("name", &test.name), ("file", &test.file), ("line", &line)];
     let attributes = attributes.map(|(key, value)| (key, printable(value)));
-    let element = writer
-        .create_element("testcase")
-        .with_attributes(attributes.iter().map(|(key, value)| (*key, value.as_str())));
+    let element =
+        writer.create_element("testcase").with_attributes(attributes.iter().map(|(key, value)| (*key, value.as_str())));
     let Some(failure) = &test.failure else {
         element.write_empty()?;
         return Ok(());

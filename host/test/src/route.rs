@@ -58,10 +58,9 @@ impl Route {
     pub fn connect_as(&self, name: &str, request: Request) -> Peer {
         match self.ask(name, request) {
             Ok(peer) => peer,
-            Err(refused) => self.0.fail(&Mismatch::new(
-                "a connection",
-                format!("a refusal: {} {:?}", refused.status, refused.text()),
-            )),
+            Err(refused) => self
+                .0
+                .fail(&Mismatch::new("a connection", format!("a refusal: {} {:?}", refused.status, refused.text()))),
         }
     }
 
@@ -351,6 +350,10 @@ impl Stage {
         let first = all.first()?.clone();
         let more = all.len() - 1;
         let mismatch = Mismatch::new("nothing more", first);
-        Some(if more > 0 { mismatch.because(format!("and {more} more:\n          {}", all[1..].join("\n          "))) } else { mismatch })
+        Some(if more > 0 {
+            mismatch.because(format!("and {more} more:\n          {}", all[1..].join("\n          ")))
+        } else {
+            mismatch
+        })
     }
 }

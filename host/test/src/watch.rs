@@ -1,7 +1,7 @@
 //! What was expected of the log and of deaths, and what nobody expected.
 
 use crate::{
-    conversation::{Entry, Event, quoted},
+    conversation::{Entry, Event, gist, quoted},
     expect::Mismatch,
 };
 use regex::Regex;
@@ -67,12 +67,14 @@ impl Watch {
             _ => None,
         });
         let lines: Vec<_> = lines.collect();
-        let is_it = |(_, of, text): &&(usize, &str, &str)| level.is_none_or(|level| level == *of) && pattern.is_in(text);
+        let is_it =
+            |(_, of, text): &&(usize, &str, &str)| level.is_none_or(|level| level == *of) && pattern.is_in(text);
         if let Some((index, ..)) = lines.iter().find(is_it) {
             self.log = index + 1;
             return Ok(());
         }
-        let expected = format!("a line of the log{} {pattern}", level.map(|level| format!(" at {level}")).unwrap_or_default());
+        let expected =
+            format!("a line of the log{} {pattern}", level.map(|level| format!(" at {level}")).unwrap_or_default());
         let found = match lines.as_slice() {
             [] => "no line".to_owned(),
             lines => lines.iter().map(|(_, level, text)| format!("{level}: {text}")).collect::<Vec<_>>().join("; "),
@@ -93,7 +95,7 @@ impl Watch {
             None => Err(Mismatch::new(expected(), "none")),
             Some((index, of, error)) => {
                 if kind.is_some_and(|kind| kind != *of) || !pattern.is_in(error) {
-                    return Err(Mismatch::new(expected(), format!("one by {of}: {error}")));
+                    return Err(Mismatch::new(expected(), format!("one by {of}: {}", gist(error))));
                 }
                 self.deaths.insert(*index);
                 Ok(())

@@ -38,6 +38,7 @@ mod reload;
 mod routes;
 mod runtime;
 mod sandbox;
+mod scripts;
 mod smoke;
 mod tenant_files;
 mod thousands;

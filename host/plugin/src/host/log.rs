@@ -74,7 +74,8 @@ impl GuestLog {
     pub(crate) fn line(&self, level: Level, stream: &'static str, message: &str) {
         let now = Instant::now();
         let over_quota = || {
-            let over = self.tenant.log_lines().is_some_and(|quota| quota.take(1, now.into_std(), Duration::ZERO).is_none());
+            let over =
+                self.tenant.log_lines().is_some_and(|quota| quota.take(1, now.into_std(), Duration::ZERO).is_none());
             if over {
                 self.metrics.over_quota("log-lines");
             }

@@ -37,7 +37,7 @@ pub struct Case {
 #[derive(Debug, thiserror::Error)]
 pub enum ScriptError {
     /// The file cannot be read.
-    #[error("failed to read {file}: {source}")]
+    #[error("failed to read {file}")]
     Read {
         /// The file.
         file: String,
@@ -82,7 +82,8 @@ impl Script {
             let plan = Plan::read(&top, &Plan::default(), folder);
             let mut names = BTreeSet::new();
             let tests = top.tables("test");
-            let cases: Vec<_> = tests.iter().filter_map(|(table, _)| Case::read(table, &plan, folder, &mut names)).collect();
+            let cases: Vec<_> =
+                tests.iter().filter_map(|(table, _)| Case::read(table, &plan, folder, &mut names)).collect();
             if tests.is_empty() {
                 top.wrong("test", "missing; expected at least one [[test]]");
             }

@@ -6,7 +6,7 @@ use super::{
     step::{Action, Deed, Refusal},
 };
 use crate::{
-    conversation::{Entry, in_lines, quoted},
+    conversation::{Entry, quoted},
     expect::Mismatch,
     request::Refused,
     stage::Stage,
@@ -113,9 +113,7 @@ impl Run {
                 Ok(())
             }
             Action::Swap(path) => self.stage.swap(Source::File(path.clone())),
-            Action::Log(level, pattern) => {
-                self.watch.expect_log(&self.stage.conversation(), level.as_deref(), pattern)
-            }
+            Action::Log(level, pattern) => self.watch.expect_log(&self.stage.conversation(), level.as_deref(), pattern),
             Action::Death(kind, pattern) => {
                 self.watch.expect_death(&self.stage.conversation(), kind.as_deref(), pattern)
             }
@@ -182,7 +180,8 @@ impl Run {
             }
             Deed::Timer { name, due } => {
                 let found = stage.timer(id, name);
-                let told = |due: Option<_>| due.map_or_else(|| "none".to_owned(), |due| format!("in {}", show_duration(due)));
+                let told =
+                    |due: Option<_>| due.map_or_else(|| "none".to_owned(), |due| format!("in {}", show_duration(due)));
                 equal(found == *due, || (format!("the timer {name:?} due {}", told(*due)), told(found)))
             }
         }
@@ -216,7 +215,8 @@ impl Refusal {
             let given = found.header(&name.to_lowercase());
             if given != Some(value) {
                 let given = given.map_or_else(|| "none".to_owned(), quoted);
-                return differs(format!("{name}: {value}")).map_err(|error| error.because(format!("{name} is {given}")));
+                return differs(format!("{name}: {value}"))
+                    .map_err(|error| error.because(format!("{name} is {given}")));
             }
         }
         Ok(())
@@ -239,7 +239,6 @@ impl Outcome {
             Failure::End { mismatch } => format!("{}:{}: at the end of the test\n{mismatch}", self.file, self.line),
             Failure::Start { error } => format!("{}:{}: {error}", self.file, self.line),
         };
-        text = in_lines(&text);
         if !self.conversation.is_empty() {
             text.push_str("\n\nso far:");
             self.conversation.iter().for_each(|entry| text.push_str(&format!("\n{entry}")));

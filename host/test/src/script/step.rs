@@ -34,8 +34,16 @@ pub(super) enum Action {
 /// What a peer does, or hears.
 #[derive(Clone, Debug)]
 pub(super) enum Deed {
-    Connect { request: Box<Request>, subprotocol: Option<String>, refused: Option<Refusal> },
-    Frame { opcode: Opcode, fin: bool, payload: Vec<u8> },
+    Connect {
+        request: Box<Request>,
+        subprotocol: Option<String>,
+        refused: Option<Refusal>,
+    },
+    Frame {
+        opcode: Opcode,
+        fin: bool,
+        payload: Vec<u8>,
+    },
     Close(Option<(u16, String)>),
     Vanish,
     Read(bool),
@@ -47,7 +55,10 @@ pub(super) enum Deed {
     Hibernate,
     Kill,
     Instance(Option<&'static str>),
-    Timer { name: String, due: Option<Duration> },
+    Timer {
+        name: String,
+        due: Option<Duration>,
+    },
 }
 
 /// What a refusal has to be like.
@@ -209,9 +220,10 @@ fn principal(table: &Table<'_>) -> Option<Principal> {
 /// `refused = 401`, or a table.
 fn refusal(table: &Table<'_>) -> Option<Refusal> {
     let status = 100..=599;
-    let number = table.value("refused", "a status, or { status = 401, body = \"...\", headers = { ... } }", |value| {
-        value.as_integer().map(Some).or_else(|| value.is_inline_table().then_some(None))
-    })?;
+    let number =
+        table.value("refused", "a status, or { status = 401, body = \"...\", headers = { ... } }", |value| {
+            value.as_integer().map(Some).or_else(|| value.is_inline_table().then_some(None))
+        })?;
     let (status, body, headers) = match number {
         Some(number) => (Some(number).filter(|number| status.contains(number)), None, vec![]),
         None => {

@@ -51,7 +51,12 @@ impl Surroundings for World {
     fn failure(&self, of: GuestOf<'_>, failure: GuestFailure<'_>) {
         if of.route.as_str() == ROUTE {
             let kind = failure.kind.map_or("host", DeathKind::as_str);
-            self.happened(None, Event::Died { hook: failure.hook, kind, error: failure.error.to_owned() });
+            let error = match failure.kind {
+                // Where it was at that moment is another place in each run: only the last of the causes is told.
+                Some(DeathKind::Deadline) => failure.error.rsplit(": ").next().unwrap_or_default(),
+                _ => failure.error,
+            };
+            self.happened(None, Event::Died { hook: failure.hook, kind, error: error.to_owned() });
         }
     }
 }

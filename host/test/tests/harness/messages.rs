@@ -187,7 +187,8 @@ fn the_request_is_what_was_asked_for() {
 #[test]
 fn peers_go_in_their_own_ways() {
     let route = Setup::new(guest("sleepy")).instance(InstancePolicy::Shared).start().unwrap();
-    let (ada, bob, eve) = (route.connect(Request::to("/")), route.connect(Request::to("/")), route.connect(Request::to("/")));
+    let (ada, bob, eve) =
+        (route.connect(Request::to("/")), route.connect(Request::to("/")), route.connect(Request::to("/")));
     ada.vanish();
     bob.expect("closed after 0");
     eve.expect("closed after 0");
