@@ -19,10 +19,12 @@ mod rate;
 mod refusal;
 mod request;
 mod room;
+pub mod suggest;
 mod tally;
 mod tenant;
 mod throttle;
 mod trace;
+pub mod units;
 
 pub use authenticator::{Authenticator, Verdict};
 pub use behavior::{Acceptance, Answer, Behavior, Call, Event, Session, Upgraded};

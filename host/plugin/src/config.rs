@@ -1,6 +1,6 @@
 //! What an operator sets: for the engine, and for each plugin.
 
-use crate::{compiler::Compiler, mappings::Budget, policy::InstancePolicy};
+use crate::{compiler::Compiler, mappings::Budget, policy::InstancePolicy, surroundings::Surroundings};
 use bytes::Bytes;
 use socklet_core::{Herald, PluginId};
 use std::{collections::BTreeMap, fmt, path::PathBuf, sync::Arc, time::Duration};
@@ -22,10 +22,15 @@ pub struct EngineConfig {
     pub max_mappings: Option<u32>,
     /// Threads for calls that are not done at once. They run at a lower priority than the caller's.
     pub guest_threads: usize,
+    /// The runtime that everything runs on, instead of guest threads, and whose time is that of timers, of idle instances and of what a
+    /// call waits for. For tests that want one thing after the other: a call that computes holds up all the others.
+    pub alone_on: Option<Handle>,
     /// The runtime whose time is that of timers and of idle instances. None: the guest threads'. For tests that stop the time.
     pub time: Option<Handle>,
     /// Who tells operators of new versions and of instances that die.
     pub herald: Option<Arc<dyn Herald>>,
+    /// The clocks and the randomness of guests, and who hears them. None: the machine's, and the log.
+    pub surroundings: Option<Arc<dyn Surroundings>>,
 }
 
 /// One plugin.
@@ -136,8 +141,10 @@ impl EngineConfig {
             max_large_instances: 500,
             max_mappings: None,
             guest_threads: cores,
+            alone_on: None,
             time: None,
             herald: None,
+            surroundings: None,
         }
     }
 

@@ -5,6 +5,7 @@ use crate::{
     meter::{Account, Exceeded, TimedOut},
     metrics::{Hook, Outcome},
     state::Scope,
+    surroundings::GuestFailure,
 };
 use socklet_core::{CallError, DeathKind, EventId, News};
 use tracing::{info, warn};
@@ -48,6 +49,10 @@ impl Failure {
         let event = EventId::next();
         let Scope { tenant, route, plugin, metrics, .. } = scope;
         let hook = hook.as_str();
+        if let Some(surroundings) = &scope.surroundings {
+            let (kind, error) = self.described();
+            surroundings.failure(scope.guest(), GuestFailure { hook, kind, error });
+        }
         match self {
             Self::Died(kind, error) => {
                 let reason = kind.as_str();
@@ -67,6 +72,16 @@ impl Failure {
                 warn!(name: "failed", %event, %tenant, %route, %plugin, hook, error, "failed to call plugin");
                 CallError::Host { event }
             }
+        }
+    }
+
+    /// What killed the instance, if that is it, and more about it.
+    fn described(&self) -> (Option<DeathKind>, &str) {
+        match self {
+            Self::Died(kind, error) => (Some(*kind), error),
+            Self::Canceled => (Some(DeathKind::Timeout), "given up by its connection"),
+            Self::Busy => (None, "no instance is free"),
+            Self::Host(error) => (None, error),
         }
     }
 

@@ -1,6 +1,7 @@
 //! Where guests run: a call starts on its caller's thread and moves to a guest thread when it is not done in its first slice.
 
 use crate::{
+    config::EngineConfig,
     fair::{Share, Taking, Turns},
     meter::{Place, thread_clock},
     ticker::{Awake, Ticker},
@@ -52,7 +53,7 @@ pub(crate) struct Guests {
 
 /// A runtime that may be dropped anywhere.
 struct Threads {
-    // None only while it is dropped.
+    // None while it is dropped, and where it is somebody else's.
     runtime: Option<Runtime>,
     handle: Handle,
 }
@@ -75,15 +76,23 @@ pub(crate) struct Lost;
 // === impl Guests ===
 
 impl Guests {
-    /// `time`: a runtime of the caller's for what the host does at a certain time; a guest thread where there is none.
-    pub(crate) fn start_threads(threads: usize, engines: [&Engine; 5], time: Option<Handle>) -> std::io::Result<Self> {
-        let brisk = Threads::start("socklet-guest", BRISK_THREADS, NICE)?;
+    pub(crate) fn start(config: &EngineConfig, engines: [&Engine; 5]) -> std::io::Result<Self> {
+        let (brisk, patient, threads) = match &config.alone_on {
+            Some(runtime) => (Threads::borrowed(runtime), Threads::borrowed(runtime), 1),
+            None => {
+                let threads = config.guest_threads.max(1);
+                let brisk = Threads::start("socklet-guest", BRISK_THREADS, NICE)?;
+                (brisk, Threads::start("socklet-patient", threads, NICE_PATIENT)?, threads)
+            }
+        };
+        // What the host does at a certain time is done on a guest thread where there is no other time.
+        let time = config.time.as_ref().or(config.alone_on.as_ref());
         Ok(Self {
             own_time: time.is_some(),
-            keepers: time.unwrap_or_else(|| brisk.handle.clone()),
+            keepers: time.unwrap_or(&brisk.handle).clone(),
             brisk,
-            patient: Threads::start("socklet-patient", threads.max(1), NICE_PATIENT)?,
-            turns: Turns::new(threads.max(1)),
+            patient,
+            turns: Turns::new(threads),
             ticker: Ticker::start(engines.map(Engine::weak).to_vec())?,
         })
     }
@@ -173,6 +182,10 @@ impl fmt::Debug for Guests {
 // === impl Threads ===
 
 impl Threads {
+    fn borrowed(runtime: &Handle) -> Self {
+        Self { runtime: None, handle: runtime.clone() }
+    }
+
     fn start(name: &str, threads: usize, nice: i32) -> std::io::Result<Self> {
         let runtime = Builder::new_multi_thread()
             .worker_threads(threads)

@@ -18,6 +18,7 @@ use crate::{
     slots::{Rooms, Slots},
     stamp::Stamp,
     state::Scope,
+    surroundings::Surroundings,
     swap::{self, Line},
     trial::Trial,
     usage::{Ledger, Usage},
@@ -54,13 +55,14 @@ pub(crate) struct Common {
     pub(crate) metrics: Metrics,
     pub(crate) ledger: Ledger,
     pub(crate) households: Households,
+    pub(crate) surroundings: Option<Arc<dyn Surroundings>>,
 }
 
 // === impl Common ===
 
 impl Common {
-    pub(crate) fn new(guests: Arc<Guests>, metrics: Metrics) -> Self {
-        Self { guests, metrics, ledger: Ledger::default(), households: Households::default() }
+    pub(crate) fn new(guests: Arc<Guests>, metrics: Metrics, surroundings: Option<Arc<dyn Surroundings>>) -> Self {
+        Self { guests, metrics, ledger: Ledger::default(), households: Households::default(), surroundings }
     }
 }
 
@@ -239,21 +241,24 @@ impl Loaded {
         };
         let (plugin, limits) = (&self.config.name, &self.config.limits);
         let household = self.common.households.get(tenant);
+        let (metrics, surroundings) = (&self.common.metrics, &self.common.surroundings);
+        let log = GuestLog::new(tenant.clone(), route.clone(), plugin.clone(), metrics.clone(), surroundings.clone());
         Arc::new(Scope {
             tenant: tenant.clone(),
             route: route.clone(),
             plugin: plugin.clone(),
-            log: Arc::new(GuestLog::new(tenant.clone(), route.clone(), plugin.clone(), self.common.metrics.clone())),
+            log: Arc::new(log),
             settings: self.settings.clone(),
             timeout: limits.timeout.unwrap_or(timeout),
             wait: limits.wait.unwrap_or(wait),
             limits: limits.clone(),
             connections,
-            metrics: self.common.metrics.clone(),
+            metrics: metrics.clone(),
             census: self.census.clone(),
             usage,
             rooms: Rooms::new(slots.clone(), household.slots.clone()),
             household,
+            surroundings: surroundings.clone(),
         })
     }
 

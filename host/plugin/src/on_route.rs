@@ -1,13 +1,15 @@
 //! A plugin on a route, from before it is loaded: what the server calls.
 
 use crate::{
-    auth::PluginAuthenticator, config::RouteInstances, contract::Kind, plugin::Plugin, serving::Serving, swap::Line,
+    auth::PluginAuthenticator, config::RouteInstances, contract::Kind, plugin::Plugin, rest::NoSleep, serving::Serving,
+    swap::Line,
 };
 use socklet_core::{
     Authenticator, Behavior, BoxFuture, CallError, ConnectionId, Connections, InstanceStatus, PluginId, Principal,
     RouteName, Tenant, UpgradeRequest, Upgraded, Verdict,
 };
 use std::{
+    collections::BTreeMap,
     fmt,
     sync::{Arc, OnceLock, PoisonError, RwLock},
     time::Duration,
@@ -70,6 +72,32 @@ impl RouteBehavior {
         if let Some(serving) = self.0.serving.get() {
             serving.set(&current);
         }
+    }
+
+    /// Puts the instance that serves a connection to sleep now, as idleness would.
+    ///
+    /// # Errors
+    ///
+    /// See [`NoSleep`].
+    pub async fn hibernate(&self, connection: ConnectionId) -> Result<(), NoSleep> {
+        match self.0.serving.get() {
+            Some(serving) => serving.hibernate(connection).await,
+            None => Err(NoSleep::Unknown),
+        }
+    }
+
+    /// Ends the instance that serves a connection as if it had trapped between two calls: all its connections close with 1011. Whether
+    /// there was one.
+    pub async fn kill(&self, connection: ConnectionId) -> bool {
+        match self.0.serving.get() {
+            Some(serving) => serving.kill(connection).await,
+            None => false,
+        }
+    }
+
+    /// The timers that are set where a connection is served, by name, and in how long each is due.
+    pub fn timers_of(&self, connection: ConnectionId) -> BTreeMap<String, Duration> {
+        self.0.serving.get().map(|serving| serving.timers_of(connection)).unwrap_or_default()
     }
 }
 

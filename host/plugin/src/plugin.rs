@@ -123,9 +123,9 @@ impl Plugins {
         let cache = Cache::open(&config.cache_dir)?;
         let engines = Engines::new(&config)
             .map_err(|error| EngineError::Engine { instances: config.max_instances, reason: format!("{error:#}") })?;
-        let guests = Arc::new(Guests::start_threads(config.guest_threads, engines.all(), config.time)?);
+        let guests = Arc::new(Guests::start(&config, engines.all())?);
         let metrics = Metrics::register(registry, config.herald.clone());
-        let common = Arc::new(Common::new(guests, metrics));
+        let common = Arc::new(Common::new(guests, metrics, config.surroundings));
         let (compiler, loads) = (config.compiler, Semaphore::new(LOADS));
         Ok(Self(Arc::new(Inner { engines, cache, compiler, common, loads })))
     }

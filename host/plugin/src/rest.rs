@@ -74,6 +74,20 @@ pub(crate) enum Awake {
     OverQuota(usize),
 }
 
+/// Why an instance that was to sleep at once is still awake.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NoSleep {
+    /// Nothing serves such a connection.
+    #[error("no instance serves such a connection")]
+    Unknown,
+    /// The instance has died, maybe in the attempt.
+    #[error("the instance has died")]
+    Dead,
+    /// It stays awake: why.
+    #[error("the instance stays awake: {0}")]
+    Awake(String),
+}
+
 /// An instance that cannot sleep is asked again later, and later every time.
 #[derive(Debug)]
 pub(crate) struct Insomnia {

@@ -39,8 +39,11 @@ impl Roster {
         self.sessions().get(&connection)?.upgrade()
     }
 
+    /// The oldest first.
     fn all(&self) -> Vec<(ConnectionId, Weak<Cell>)> {
-        self.sessions().iter().map(|(connection, cell)| (*connection, cell.clone())).collect()
+        let mut all: Vec<_> = self.sessions().iter().map(|(connection, cell)| (*connection, cell.clone())).collect();
+        all.sort_unstable_by_key(|(connection, _)| *connection);
+        all
     }
 
     fn sessions(&self) -> MutexGuard<'_, HashMap<ConnectionId, Weak<Cell>>> {

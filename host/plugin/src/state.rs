@@ -10,6 +10,7 @@ use crate::{
     metrics::{Hook, Metrics, Outcome},
     pace::Pace,
     slots::{Rooms, Slot},
+    surroundings::{self, GuestOf, Surroundings},
     timers::Timers,
     usage::Usage,
 };
@@ -57,6 +58,8 @@ pub(crate) struct Scope {
     pub(crate) household: Arc<Household>,
     /// Where instances find room.
     pub(crate) rooms: Rooms,
+    /// None: the machine's.
+    pub(crate) surroundings: Option<Arc<dyn Surroundings>>,
 }
 
 // === impl State ===
@@ -66,14 +69,17 @@ impl State {
         let mut table = ResourceTable::new();
         table.set_max_capacity(RESOURCES_MAX);
         // No environment, arguments, files, input, name look-up: the builder's defaults. Sockets are allowed by default.
-        let wasi = WasiCtxBuilder::new()
-            .stdout(LineSink::stdout(scope.log.clone()))
+        let mut wasi = WasiCtxBuilder::new();
+        wasi.stdout(LineSink::stdout(scope.log.clone()))
             .stderr(LineSink::stderr(scope.log.clone()))
             .allow_tcp(false)
             .allow_udp(false)
             .allow_ip_name_lookup(false)
-            .max_random_size(RANDOM_MAX)
-            .build();
+            .max_random_size(RANDOM_MAX);
+        if let Some(senses) = scope.surroundings.as_ref().and_then(|surroundings| surroundings.senses(scope.guest())) {
+            surroundings::give(&mut wasi, senses);
+        }
+        let wasi = wasi.build();
         let account = Arc::new(Account::default());
         scope.metrics.live().inc();
         scope.census.born();
@@ -117,7 +123,7 @@ impl Scope {
         let tenant = Arc::new(Tenant::new("t".parse().expect("a name"), socklet_core::Quotas::default()));
         let metrics = Metrics::register(&mut prometheus_client::registry::Registry::default(), None);
         Self {
-            log: Arc::new(GuestLog::new(tenant.clone(), route.clone(), plugin.clone(), metrics.clone())),
+            log: Arc::new(GuestLog::new(tenant.clone(), route.clone(), plugin.clone(), metrics.clone(), None)),
             route,
             plugin,
             settings: Arc::default(),
@@ -130,8 +136,14 @@ impl Scope {
             usage: Arc::default(),
             rooms: Rooms::new(crate::slots::Slots::new(1), crate::slots::Slots::of_tenant(None)),
             household: Arc::new(Household::new(tenant.clone())),
+            surroundings: None,
             tenant,
         }
+    }
+
+    /// Whose guests these are.
+    pub(crate) fn guest(&self) -> GuestOf<'_> {
+        GuestOf { tenant: self.tenant.name(), route: &self.route, plugin: &self.plugin }
     }
 
     /// Counts a call that was answered on its caller's thread, without waiting.

@@ -10,12 +10,13 @@ use crate::{
 };
 use socklet_core::{CallError, Taken};
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::{BTreeMap, HashMap, VecDeque},
     mem,
     ops::RangeInclusive,
     sync::{Arc, Mutex, MutexGuard, Weak},
     time::Duration,
 };
+use tokio::time::Instant;
 
 /// Bytes of a timer's name.
 const NAME: RangeInclusive<usize> = 1..=255;
@@ -90,6 +91,13 @@ impl Timers {
     pub(crate) fn clear(&self) {
         let State { set, .. } = mem::take(&mut *self.state());
         set.into_values().for_each(|(appointment, _)| self.agenda.cancel(appointment));
+    }
+
+    /// Those that are set, and in how long each is due.
+    pub(crate) fn due_in(&self, now: Instant) -> BTreeMap<String, Duration> {
+        let state = self.state();
+        let left = |at: &Appointment| at.at().saturating_duration_since(now);
+        state.set.iter().map(|(name, (at, _))| ((**name).to_owned(), left(at))).collect()
     }
 
     /// A timer came due. Whether the caller has to see to it that the plugin is told, by [`Timers::fire`].

@@ -40,6 +40,7 @@ mod reload;
 mod routes;
 mod runtime;
 mod sandbox;
+mod scripts;
 mod smoke;
 mod tenant_files;
 mod thousands;

@@ -7,13 +7,13 @@ use super::{
     patch,
 };
 use crate::{
-    config::{farewell, units::parse_duration},
+    config::farewell,
     control::{Drain as Going, DrainPhase},
     rfc3339::rfc3339,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
-use socklet_core::{CloseFrame, ListenerName, PluginId, RouteName, TenantName};
+use socklet_core::{CloseFrame, ListenerName, PluginId, RouteName, TenantName, units::parse_duration};
 use socklet_server::Scope;
 use std::time::Duration;
 

@@ -6,10 +6,9 @@ use super::{
     limits::LimitsPatch,
     routes,
 };
-use crate::config::units::parse_duration;
 use schemars::JsonSchema;
 use serde::Deserialize;
-use socklet_core::{Connections, Heartbeat, InvalidHeartbeat};
+use socklet_core::{Connections, Heartbeat, InvalidHeartbeat, units::parse_duration};
 
 /// What is to change; what is left out stays as it is. Until the next restart, or a reload that changes it.
 #[derive(Debug, Deserialize, JsonSchema)]

@@ -6,10 +6,12 @@ use super::{
     message::Message,
     page::{Name, OfTenant, page},
 };
-use crate::config::units::{show_duration, show_size};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use socklet_core::{ConnectionId, Connections, Heartbeat};
+use socklet_core::{
+    ConnectionId, Connections, Heartbeat,
+    units::{show_duration, show_size},
+};
 use socklet_server::{ConnectionLimits, RouteConfig, RouteView, SlowConsumer};
 
 /// Routes, by tenant and name.

@@ -3,6 +3,7 @@
 use super::exit::Failure;
 use crate::Config;
 use anyhow::Context;
+use socklet_plugin::{ChildCompiler, CompileLimits, Compiler};
 use std::path::{Path, PathBuf};
 
 /// The name of the command.
@@ -18,9 +19,18 @@ pub(super) fn compile(arguments: &[String]) -> Result<(), Failure> {
 
 /// The configuration, with plugins compiled by further processes of this program.
 pub(super) fn by_child(config: Config) -> Result<Config, Failure> {
-    let program = match Path::new(SELF).metadata() {
+    Ok(config.compiled_by(program()?, [NAME.into()]))
+}
+
+/// Further processes of this program, as compilers of plugins.
+pub(super) fn child() -> Result<Compiler, Failure> {
+    let (program, arguments) = (program()?, vec![NAME.into()]);
+    Ok(Compiler::Child(ChildCompiler { program, arguments, limits: CompileLimits::default() }))
+}
+
+fn program() -> Result<PathBuf, Failure> {
+    Ok(match Path::new(SELF).metadata() {
         Ok(_) => PathBuf::from(SELF),
         Err(_) => std::env::current_exe().context("failed to find this program, which compiles plugins")?,
-    };
-    Ok(config.compiled_by(program, [NAME.into()]))
+    })
 }

@@ -16,6 +16,8 @@ pub(super) enum Failure {
     Failed(anyhow::Error),
     /// As [`Failure::Configuration`], and the command has said why.
     Told,
+    /// As [`Failure::Failed`], and the command has said why.
+    FailedAndTold,
 }
 
 impl From<ConfigError> for Failure {
@@ -55,6 +57,7 @@ pub(super) fn report(outcome: Result<(), Failure>) -> ExitCode {
             ExitCode::from(64)
         }
         Err(Failure::Told) => ExitCode::from(64),
+        Err(Failure::FailedAndTold) => ExitCode::FAILURE,
         Err(Failure::Failed(error)) => {
             out::complain(&format!("socklet: {error:#}"));
             ExitCode::FAILURE

@@ -31,6 +31,7 @@ mod supervisor;
 mod table;
 mod target;
 mod tenant;
+mod test;
 mod usage;
 
 use clap::{Parser, Subcommand};
@@ -91,6 +92,8 @@ enum Command {
     },
     /// Shows what a plugin is, and what it needs.
     Inspect(inspect::Arguments),
+    /// Runs scripted conversations against plugins, without sockets and with a clock of their own.
+    Test(test::Arguments),
     /// Lists, shows and closes the connections of a running server, and sends to them.
     Conn {
         #[command(subcommand)]
@@ -166,6 +169,7 @@ pub fn main() -> ExitCode {
         Command::Check { config, json } => block_on(check::check(config, json)),
         Command::Doctor { config, json } => block_on(doctor::doctor(config, json)),
         Command::Inspect(arguments) => inspect::inspect(&arguments),
+        Command::Test(arguments) => test::test(arguments),
         Command::Conn { command } => block_on(conn::conn(command)),
         Command::Route { command } => block_on(route::route(command)),
         Command::Tenant { command } => block_on(tenant::tenant(command)),

@@ -2,10 +2,10 @@
 
 use super::{
     mistake::{Mistake, Place, Problems},
-    reader::did_you_mean,
     sections::SECTIONS,
     value::Form,
 };
+use socklet_core::suggest::did_you_mean;
 use std::collections::BTreeMap;
 use toml_edit::{Array, Value as Toml};
 

@@ -25,7 +25,6 @@ mod tenants;
 mod tests;
 mod tls;
 mod trace;
-pub(crate) mod units;
 pub(crate) mod value;
 mod words;
 
@@ -36,7 +35,7 @@ pub(crate) use draft::Draft;
 pub(crate) use folder::{MAX_FILE, TenantFile, Written, path_of};
 pub(crate) use mistake::Problems;
 pub use mistake::{Mistake, Mistakes, Place};
-pub(crate) use plugins::{EnginePlan, PluginPlan};
+pub(crate) use plugins::{EnginePlan, PluginPlan, user_cache};
 pub(crate) use routes::{RoutePlan, name_of};
 pub(crate) use sections::Log;
 pub(crate) use tenants::TenantPlans;

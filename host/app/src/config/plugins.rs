@@ -159,7 +159,7 @@ pub(super) fn engine(table: &Table<'_>, folder: &Path) -> Option<EnginePlan> {
 }
 
 /// `socklet` in the user's cache folder, as the XDG base directory specification has it.
-fn user_cache() -> Option<PathBuf> {
+pub(crate) fn user_cache() -> Option<PathBuf> {
     let absolute = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
     let caches = absolute("XDG_CACHE_HOME").or_else(|| Some(absolute("HOME")?.join(".cache")))?;
     Some(caches.join("socklet"))

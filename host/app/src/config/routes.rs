@@ -3,11 +3,13 @@
 use super::{
     base::Base,
     mistake::{Mistake, Place, Problems},
-    reader::{Table, unknown},
+    reader::Table,
     sections::{self, ConnectionLimits, RouteLimits},
     words::{Instance, OriginList},
 };
-use socklet_core::{Heartbeat, InvalidHeartbeat, ListenerName, PluginId, PluginName, Rate, RouteName, TenantName};
+use socklet_core::{
+    Heartbeat, InvalidHeartbeat, ListenerName, PluginId, PluginName, Rate, RouteName, TenantName, suggest::unknown,
+};
 use socklet_plugin::{DeathRate, InstancePolicy, KeyTemplate, RouteInstances};
 use socklet_server::{Compression, HeaderCondition, HostPattern, Origins, PathPattern, RouteConfig, Routes};
 use std::{

@@ -1,11 +1,7 @@
 //! The sections `[quotas]` and `[tenant.NAME]`: what the routes of a tenant may have together.
 
-use super::{
-    reader::{Table, unknown},
-    routes::RoutePlan,
-    sections,
-};
-use socklet_core::{Quotas, TenantName};
+use super::{reader::Table, routes::RoutePlan, sections};
+use socklet_core::{Quotas, TenantName, suggest::unknown};
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,

@@ -1,6 +1,6 @@
 //! Kinds of values: what each looks like in TOML, and the type that it becomes.
 
-use super::units;
+use socklet_core::units;
 use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, time::Duration};
 use toml_edit::Value as Toml;
 

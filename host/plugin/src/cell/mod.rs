@@ -20,7 +20,7 @@ use crate::{
 };
 use socklet_core::{CallError, EventId, InstanceState, InstanceStatus, Lifeline};
 use std::{
-    collections::VecDeque,
+    collections::{BTreeMap, VecDeque},
     mem,
     sync::{
         Arc, Mutex, MutexGuard, OnceLock,
@@ -180,6 +180,11 @@ impl Cell {
             let timers = || Timers::new(Arc::downgrade(self), self.serving.agenda().clone());
             self.timers.get_or_init(timers).clone()
         })
+    }
+
+    /// The timers that are set, by name, and in how long each is due.
+    pub(crate) fn due_timers(&self, now: Instant) -> BTreeMap<String, Duration> {
+        self.timers.get().map(|timers| timers.due_in(now)).unwrap_or_default()
     }
 
     // --- versions ---

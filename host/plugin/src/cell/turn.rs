@@ -136,6 +136,15 @@ impl Turn {
         self.fallback.is_some()
     }
 
+    /// Ends the instance as if it had trapped.
+    pub(crate) fn kill(mut self) {
+        let content = self.content.take();
+        // No older version goes on: the instance is to be gone.
+        self.fallback = None;
+        self.fail(&Failure::Died(DeathKind::Trap, "killed on demand".into()), None);
+        drop(content);
+    }
+
     /// Puts the instance to sleep. What its plugin has to say is saved first, by a call.
     pub(crate) fn sleep(mut self) -> Started<Result<Rest, CallError>> {
         if !matches!(self.content, Some(Content::Live(_))) {

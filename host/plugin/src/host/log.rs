@@ -1,12 +1,16 @@
 //! Guest lines on their way into the host's log: rate limited, cut, cleaned.
 
-use crate::metrics::Metrics;
+use crate::{
+    metrics::Metrics,
+    surroundings::{GuestLine, GuestOf, Surroundings},
+};
 use socklet_core::{PluginId, RouteName, Tenant};
 use std::{
     borrow::Cow,
     sync::{Arc, Mutex},
-    time::{Duration, Instant},
+    time::Duration,
 };
+use tokio::time::Instant;
 use tracing::{debug, error, info, warn};
 
 /// The longest line in bytes.
@@ -31,6 +35,8 @@ pub(crate) struct GuestLog {
     route: RouteName,
     plugin: PluginId,
     metrics: Metrics,
+    /// Who else hears its lines.
+    surroundings: Option<Arc<dyn Surroundings>>,
     // A std mutex: held for an addition and never across an await.
     bucket: Mutex<Bucket>,
 }
@@ -54,15 +60,22 @@ enum Admission {
 // === impl GuestLog ===
 
 impl GuestLog {
-    pub(crate) fn new(tenant: Arc<Tenant>, route: RouteName, plugin: PluginId, metrics: Metrics) -> Self {
-        Self { tenant, route, plugin, metrics, bucket: Mutex::new(Bucket::full(Instant::now())) }
+    pub(crate) fn new(
+        tenant: Arc<Tenant>,
+        route: RouteName,
+        plugin: PluginId,
+        metrics: Metrics,
+        surroundings: Option<Arc<dyn Surroundings>>,
+    ) -> Self {
+        Self { tenant, route, plugin, metrics, surroundings, bucket: Mutex::new(Bucket::full(Instant::now())) }
     }
 
     /// Writes one line, or counts it as dropped.
     pub(crate) fn line(&self, level: Level, stream: &'static str, message: &str) {
         let now = Instant::now();
         let over_quota = || {
-            let over = self.tenant.log_lines().is_some_and(|quota| quota.take(1, now, Duration::ZERO).is_none());
+            let over =
+                self.tenant.log_lines().is_some_and(|quota| quota.take(1, now.into_std(), Duration::ZERO).is_none());
             if over {
                 self.metrics.over_quota("log-lines");
             }
@@ -83,11 +96,28 @@ impl GuestLog {
 
     fn write(&self, level: Level, stream: &'static str, message: &str) {
         let Self { tenant, route, plugin, .. } = self;
+        if let Some(surroundings) = &self.surroundings {
+            let line = GuestLine { level: level.as_str(), stream, text: message };
+            surroundings.line(GuestOf { tenant: tenant.name(), route, plugin }, line);
+        }
         match level {
             Level::Debug => debug!(target: "socklet::guest", %tenant, %route, %plugin, stream, "{message}"),
             Level::Info => info!(target: "socklet::guest", %tenant, %route, %plugin, stream, "{message}"),
             Level::Warn => warn!(target: "socklet::guest", %tenant, %route, %plugin, stream, "{message}"),
             Level::Error => error!(target: "socklet::guest", %tenant, %route, %plugin, stream, "{message}"),
+        }
+    }
+}
+
+// === impl Level ===
+
+impl Level {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Debug => "debug",
+            Self::Info => "info",
+            Self::Warn => "warn",
+            Self::Error => "error",
         }
     }
 }

@@ -13,7 +13,7 @@ const SIZES: [(&str, u64); 4] = [("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 <
 /// # Errors
 ///
 /// When it is not one; the text completes "…: ".
-pub(crate) fn parse_duration(text: &str) -> Result<Duration, String> {
+pub fn parse_duration(text: &str) -> Result<Duration, String> {
     let millis = parse(text, &TIMES)?;
     match millis {
         0 => Err("zero is not a time to wait".to_owned()),
@@ -27,7 +27,7 @@ pub(crate) fn parse_duration(text: &str) -> Result<Duration, String> {
 /// # Errors
 ///
 /// When it is not one; the text completes "…: ".
-pub(crate) fn parse_size(text: &str) -> Result<usize, String> {
+pub fn parse_size(text: &str) -> Result<usize, String> {
     match parse(text, &SIZES)? {
         0 => Err("zero bytes hold nothing".to_owned()),
         bytes => usize::try_from(bytes).map_err(|_| "too large for this machine".to_owned()),
@@ -35,12 +35,12 @@ pub(crate) fn parse_size(text: &str) -> Result<usize, String> {
 }
 
 /// A duration as it is written: in the largest unit that says it in whole numbers.
-pub(crate) fn show_duration(duration: Duration) -> String {
+pub fn show_duration(duration: Duration) -> String {
     show(u64::try_from(duration.as_millis()).unwrap_or(u64::MAX), &TIMES)
 }
 
 /// A size as it is written: in the largest unit that says it in whole numbers.
-pub(crate) fn show_size(bytes: u64) -> String {
+pub fn show_size(bytes: u64) -> String {
     show(bytes, &SIZES)
 }
 
