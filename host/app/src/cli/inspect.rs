@@ -2,7 +2,7 @@
 
 use super::{exit::Failure, out};
 use anyhow::Context;
-use socklet_plugin::{Allocation, ImportStatus, Inspection, Kind};
+use socklet_plugin::{Allocation, Grant, ImportStatus, Inspection, Kind};
 use std::{fmt::Write, path::Path};
 
 /// Shows a component.
@@ -51,7 +51,8 @@ fn describe(inspection: &Inspection) -> String {
     for import in &inspection.imports {
         let note = match import.status {
             ImportStatus::Provided => "",
-            ImportStatus::NeedsGrant => "  (needs a grant, which this version does not have yet)",
+            ImportStatus::NeedsGrant(Grant::Http) => "  (needs the grant http)",
+            ImportStatus::NeedsGrant(Grant::Keyvalue) => "  (needs the grant keyvalue)",
             ImportStatus::Unknown => "  (unknown)",
         };
         let _ = writeln!(text, "  {}{note}", import.name);
@@ -62,6 +63,10 @@ fn describe(inspection: &Inspection) -> String {
     }
     if inspection.would_load {
         text.push_str("this host would load it");
+        for (place, grant) in inspection.grants.iter().enumerate() {
+            let begin = if place == 0 { ", with these lines in [plugin.NAME.grants]:" } else { "" };
+            let _ = write!(text, "{begin}\n  {}", grant.example());
+        }
     } else {
         text.push_str("this host would not load it:");
         for problem in &inspection.problems {
