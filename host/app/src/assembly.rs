@@ -157,28 +157,31 @@ impl Config {
     ///
     /// See [`BuildError`].
     pub async fn check(&self) -> Result<(), BuildError> {
-        let mut registry = Registry::default();
-        let engine = Plugins::new(engine_config(&self.engine), &mut registry)?;
-        match live::check(&engine, self).await {
-            Some(mistakes) => Err(mistakes.into()),
-            None => Ok(()),
-        }
+        self.check_plugins().await.map(drop)
     }
 
-    /// As [`Config::check`], and certificates have to be valid now.
+    async fn check_plugins(&self) -> Result<Vec<String>, BuildError> {
+        let mut registry = Registry::default();
+        let engine = Plugins::new(engine_config(&self.engine), &mut registry)?;
+        Ok(live::check(&engine, self).await?)
+    }
+
+    /// As [`Config::check`], and certificates have to be valid now. Also what is not as it should be.
     ///
     /// # Errors
     ///
     /// See [`BuildError`].
-    pub(crate) async fn check_with_certificates(&self) -> Result<(), BuildError> {
+    pub(crate) async fn check_with_certificates(&self) -> Result<Vec<String>, BuildError> {
         let problems = Problems::default();
-        match self.check().await {
-            Ok(()) => {}
+        let mut warnings = Vec::new();
+        match self.check_plugins().await {
+            Ok(found) => warnings = found,
             Err(BuildError::Mistakes(mistakes)) => mistakes.iter().for_each(|mistake| problems.add(mistake.clone())),
             Err(error) => return Err(error),
         }
         self.untimely(|_| None).into_iter().for_each(|mistake| problems.add(mistake));
-        Ok(problems.into_result()?)
+        problems.into_result()?;
+        Ok(warnings)
     }
 }
 
@@ -226,6 +229,8 @@ pub(crate) fn engine_config(plan: &EnginePlan) -> EngineConfig {
     let mut config = EngineConfig::new(plan.cache_dir.clone());
     config.max_instances = plan.max_instances;
     config.max_large_instances = plan.max_large_instances;
+    config.http = plan.http.clone();
+    config.keyvalue = plan.keyvalue.clone();
     if let Some(threads) = plan.guest_threads {
         config.guest_threads = threads;
     }

@@ -35,7 +35,7 @@ pub use heartbeat::{Heartbeat, InvalidHeartbeat};
 pub use ids::ConnectionId;
 pub use instance::{InstanceState, InstanceStatus};
 pub use message::{Frame, Message, MessageRef, Opcode};
-pub use names::{InvalidName, ListenerName, PluginId, PluginName, RouteName, TenantName};
+pub use names::{InvalidName, ListenerName, PluginId, PluginName, RouteName, StoreName, TenantName};
 pub use news::{Herald, News, VersionChange};
 pub use principal::{InvalidPrincipal, Principal};
 pub use rate::{InvalidRate, Rate};

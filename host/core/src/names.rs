@@ -66,6 +66,10 @@ name! {
     /// A plugin.
     PluginName
 }
+name! {
+    /// A key-value store of a tenant.
+    StoreName
+}
 
 /// A plugin of a node: one of a tenant's own, as `acme/echo`, or one that all tenants share, as `echo`. Cheap to clone.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]

@@ -35,6 +35,10 @@ pub struct Quotas {
     pub log_lines: Option<Rate>,
     /// The most bytes that hibernated instances have saved together.
     pub saved_state: Option<usize>,
+    /// The most bytes in its key-value stores together.
+    pub keyvalue: Option<usize>,
+    /// The most HTTP requests that plugins make at a time.
+    pub http_requests: Option<usize>,
 }
 
 /// A tenant: its name, its quotas, and what it has of them. One for each tenant of a node; its routes share it.

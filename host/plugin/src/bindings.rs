@@ -1,6 +1,7 @@
 //! Raw bindings to `socklet:plugin@0.1`, generated once. Arguments of the guest's exports are borrowed, and the messages
 //! that it sends are read where they lie in its memory, so that a message goes in and out without a copy on the way.
 
+pub(crate) mod keyvalue;
 #[expect(unreachable_pub, dead_code, reason = "the generated code names it all, and we use some")]
 pub mod types;
 

@@ -1,6 +1,9 @@
 //! What an operator sets: for the engine, and for each plugin.
 
-use crate::{compiler::Compiler, mappings::Budget, policy::InstancePolicy, surroundings::Surroundings};
+use crate::{
+    compiler::Compiler, grants::Grants, keyvalue::KeyvalueConfig, mappings::Budget, outgoing::HttpLimits,
+    policy::InstancePolicy, surroundings::Surroundings,
+};
 use bytes::Bytes;
 use socklet_core::{Herald, PluginId};
 use std::{collections::BTreeMap, fmt, path::PathBuf, sync::Arc, time::Duration};
@@ -27,6 +30,10 @@ pub struct EngineConfig {
     pub alone_on: Option<Handle>,
     /// The runtime whose time is that of timers and of idle instances. None: the guest threads'. For tests that stop the time.
     pub time: Option<Handle>,
+    /// What HTTP requests of plugins may take.
+    pub http: HttpLimits,
+    /// Where key-value stores are.
+    pub keyvalue: KeyvalueConfig,
     /// Who tells operators of new versions and of instances that die.
     pub herald: Option<Arc<dyn Herald>>,
     /// The clocks and the randomness of guests, and who hears them. None: the machine's, and the log.
@@ -121,13 +128,6 @@ pub struct CallLimits {
     pub queued_bytes_max: u64,
 }
 
-/// What a plugin may reach beside the contract's own imports. Nothing by default.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Grants {
-    /// A behavior sees the `authorization`, `proxy-authorization` and `cookie` header fields. Authenticators always do.
-    pub credentials: bool,
-}
-
 // === impl EngineConfig ===
 
 impl EngineConfig {
@@ -143,6 +143,8 @@ impl EngineConfig {
             guest_threads: cores,
             alone_on: None,
             time: None,
+            http: HttpLimits::default(),
+            keyvalue: KeyvalueConfig::default(),
             herald: None,
             surroundings: None,
         }

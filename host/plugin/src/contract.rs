@@ -1,6 +1,6 @@
 //! Compares what a component imports and exports with what this host serves, and says what to do about differences.
 
-use crate::precheck::Item;
+use crate::{grants::Grant, precheck::Item};
 
 /// The package of the contract.
 const PACKAGE: &str = "socklet:plugin";
@@ -27,13 +27,12 @@ pub struct Import {
 }
 
 /// Whether the host has an import.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ImportStatus {
     /// Always there.
     Provided,
-    /// Only there when the operator grants it, which this version of the host cannot.
-    NeedsGrant,
+    /// Only there when the operator grants it.
+    NeedsGrant(Grant),
     /// Not there.
     Unknown,
 }
@@ -132,12 +131,22 @@ fn import(item: &Item, kind: Option<Kind>) -> (ImportStatus, Option<String>) {
         (PACKAGE, "connections" | "topics" | "heartbeat" | "timers" | "frames") => (Provided, None),
         ("wasi:config", "store") if name.version == Some("0.2.0-rc.1") => (Provided, None),
         ("wasi:config", "store") => (Unknown, Some("this host serves version 0.2.0-rc.1: see wit/v0.1/deps".into())),
-        ("wasi:http", _) => (NeedsGrant, Some(needs_grant("http"))),
-        ("wasi:keyvalue", _) => (NeedsGrant, Some(needs_grant("keyvalue"))),
+        ("wasi:http", "outgoing-handler" | "types") if !is_wasi_02(name.version) => {
+            (Unknown, Some("this host serves WASI 0.2: build it for wasm32-wasip2 or its like".into()))
+        }
+        ("wasi:http", "outgoing-handler") => (NeedsGrant(Grant::Http), None),
+        // What HTTP is made of reaches nothing.
+        ("wasi:http", "types") => (Provided, None),
+        ("wasi:keyvalue", "store" | "atomics" | "batch") if name.version == Some("0.2.0-draft") => {
+            (NeedsGrant(Grant::Keyvalue), None)
+        }
+        ("wasi:keyvalue", "store" | "atomics" | "batch") => {
+            (Unknown, Some("this host serves version 0.2.0-draft: see wit/v0.1/deps".into()))
+        }
         ("wasi:cli" | "wasi:clocks" | "wasi:filesystem" | "wasi:io" | "wasi:random" | "wasi:sockets", _) => {
-            match name.version {
-                Some(version) if version.starts_with("0.2.") => (Provided, None),
-                _ => (Unknown, Some("this host serves WASI 0.2: build it for wasm32-wasip2 or its like".into())),
+            match is_wasi_02(name.version) {
+                true => (Provided, None),
+                false => (Unknown, Some("this host serves WASI 0.2: build it for wasm32-wasip2 or its like".into())),
             }
         }
         _ => (
@@ -147,10 +156,8 @@ fn import(item: &Item, kind: Option<Kind>) -> (ImportStatus, Option<String>) {
     }
 }
 
-fn needs_grant(grant: &str) -> String {
-    format!(
-        "which needs the grant {grant}, and this version of the host cannot give it: build it without, or use a later host"
-    )
+fn is_wasi_02(version: Option<&str>) -> bool {
+    version.is_some_and(|version| version.starts_with("0.2."))
 }
 
 fn on_track(version: Option<&str>) -> bool {
@@ -174,6 +181,25 @@ impl Kind {
             Self::Authenticator => "an authenticator",
             Self::Behavior => "a behavior",
         }
+    }
+}
+
+// === impl ImportStatus ===
+
+impl ImportStatus {
+    /// Its name.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Provided => "provided",
+            Self::NeedsGrant(_) => "needs-grant",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
+impl serde::Serialize for ImportStatus {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
     }
 }
 
@@ -235,8 +261,16 @@ mod tests {
         assert_eq!(status("socklet:plugin/connections@0.1.0", Kind::Authenticator), ImportStatus::Unknown);
         assert_eq!(behavior("socklet:plugin/connections@0.3.0"), ImportStatus::Unknown);
         assert_eq!(behavior("socklet:plugin/timers@0.1.0"), ImportStatus::Provided);
-        assert_eq!(behavior("wasi:http/outgoing-handler@0.2.6"), ImportStatus::NeedsGrant);
-        assert_eq!(behavior("wasi:keyvalue/store@0.2.0-draft"), ImportStatus::NeedsGrant);
+        assert_eq!(behavior("wasi:http/outgoing-handler@0.2.6"), ImportStatus::NeedsGrant(Grant::Http));
+        assert_eq!(behavior("wasi:http/types@0.2.6"), ImportStatus::Provided);
+        assert_eq!(behavior("wasi:http/outgoing-handler@0.3.0"), ImportStatus::Unknown);
+        assert_eq!(behavior("wasi:http/incoming-handler@0.2.6"), ImportStatus::Unknown);
+        for interface in ["store", "atomics", "batch"] {
+            let name = format!("wasi:keyvalue/{interface}@0.2.0-draft");
+            assert_eq!(status(&name, Kind::Authenticator), ImportStatus::NeedsGrant(Grant::Keyvalue));
+        }
+        assert_eq!(behavior("wasi:keyvalue/watcher@0.2.0-draft"), ImportStatus::Unknown);
+        assert_eq!(behavior("wasi:keyvalue/store@0.2.0-draft2"), ImportStatus::Unknown);
         assert_eq!(behavior("wasi:io/streams@0.2.6"), ImportStatus::Provided);
         assert_eq!(behavior("wasi:cli/stdout@0.3.0"), ImportStatus::Unknown);
         assert_eq!(behavior("wasi:config/store@0.2.0-rc.1"), ImportStatus::Provided);

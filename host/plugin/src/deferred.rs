@@ -124,7 +124,10 @@ impl fmt::Debug for Deferred {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{CallLimits, Grants, OnSwap};
+    use crate::{
+        config::{CallLimits, OnSwap},
+        grants::Grants,
+    };
 
     fn deferred() -> Deferred {
         Deferred::new(PluginConfig {

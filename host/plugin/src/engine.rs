@@ -20,6 +20,8 @@ const IDLE_STACK: usize = 16 << 10;
 /// Authenticators that are asked at the same time; further requests wait their turn. Beyond the cores more only helps those that
 /// compute for long, and slots are used in turns: the fewer there are, the more of them the processor's cache holds.
 const ASKED: u32 = 48;
+/// Authenticators that wait for what they are granted, at the same time.
+const WAITING: u32 = 1_024;
 /// The same for events that have an instance of their own.
 const EVENTS: u32 = 96;
 /// What stays in memory of a slot of a pool: what a small guest writes to, so that the next one finds it. With its stack and tables,
@@ -58,6 +60,8 @@ pub(crate) struct Workshop {
 
 pub(crate) struct Engines {
     authenticators: Workshop,
+    /// Those that wait for what they are granted: they would take the slots of the pool from those that do not.
+    waiting_authenticators: Workshop,
     events: Workshop,
     lean: Workshop,
     medium: Workshop,
@@ -100,6 +104,14 @@ impl Engines {
                 stacks: Some(stacks.clone()),
                 shelf: Shelf::default(),
             },
+            waiting_authenticators: Workshop {
+                linker: host::for_authenticators(&medium)?,
+                engine: medium.clone(),
+                profile: Profile::Medium,
+                slots: Slots::for_single_calls(WAITING),
+                stacks: None,
+                shelf: Shelf::default(),
+            },
             medium: Workshop {
                 linker: host::for_behaviors(&medium)?,
                 engine: medium,
@@ -127,8 +139,10 @@ impl Engines {
         })
     }
 
-    pub(crate) fn get(&self, kind: Kind, allocation: Allocation) -> &Workshop {
+    /// `waits`: its instances may wait for something that they are granted.
+    pub(crate) fn get(&self, kind: Kind, allocation: Allocation, waits: bool) -> &Workshop {
         match (kind, allocation) {
+            (Kind::Authenticator, Allocation::Lean | Allocation::Medium) if waits => &self.waiting_authenticators,
             (Kind::Authenticator, Allocation::Lean | Allocation::Medium) => &self.authenticators,
             (Kind::Authenticator, Allocation::Large) => &self.large_authenticators,
             (Kind::Behavior, Allocation::Lean) => &self.lean,
@@ -137,11 +151,12 @@ impl Engines {
         }
     }
 
-    /// Where a behavior has an instance for each event; none for large components, which have no engine for that.
-    pub(crate) fn for_events(&self, allocation: Allocation) -> Option<&Workshop> {
+    /// Where a behavior has an instance for each event; none for large components, which have no engine for that, and for those that
+    /// may wait, which would take its slots from the others.
+    pub(crate) fn for_events(&self, allocation: Allocation, waits: bool) -> Option<&Workshop> {
         match allocation {
-            Allocation::Lean | Allocation::Medium => Some(&self.events),
-            Allocation::Large => None,
+            Allocation::Lean | Allocation::Medium if !waits => Some(&self.events),
+            _ => None,
         }
     }
 

@@ -1,6 +1,6 @@
 //! What all plugins of one tenant share of the engine.
 
-use crate::{fair::Share, slots::Slots};
+use crate::{fair::Share, outgoing::Queue, slots::Slots};
 use socklet_core::{Tenant, TenantName};
 use std::{
     collections::HashMap,
@@ -13,6 +13,8 @@ pub(crate) struct Household {
     pub(crate) share: Arc<Share>,
     /// The tenant's quota of instances.
     pub(crate) slots: Slots,
+    /// Its HTTP requests.
+    pub(crate) requests: Arc<Queue>,
 }
 
 /// Those of all tenants.
@@ -47,7 +49,11 @@ impl Households {
 
 impl Household {
     pub(crate) fn new(tenant: Arc<Tenant>) -> Self {
-        let slots = Slots::of_tenant(tenant.quotas().instances);
-        Self { share: Share::new(tenant), slots }
+        let quotas = tenant.quotas();
+        Self {
+            share: Share::new(tenant),
+            slots: Slots::of_tenant(quotas.instances),
+            requests: Arc::new(Queue::new(quotas.http_requests)),
+        }
     }
 }

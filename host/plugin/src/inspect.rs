@@ -4,6 +4,7 @@ use crate::{
     contract::{self, Import, Kind},
     engine::{Allocation, LEAN_MEMORY},
     error::LoadError,
+    grants::Grant,
     precheck::{self, MAX_SIZE, Shape},
     producers::{self, Producer},
     profile::{features, slot},
@@ -22,6 +23,8 @@ pub struct Inspection {
     pub kind: Option<Kind>,
     /// What it imports.
     pub imports: Vec<Import>,
+    /// What it must be granted to be loaded.
+    pub grants: Vec<Grant>,
     /// What it exports; beside the hooks' interface that may be anything.
     pub exports: Vec<String>,
     /// Those of its exports that the host calls: `behavior` or `authenticator`, and optional ones such as `state`.
@@ -40,7 +43,7 @@ pub struct Inspection {
     pub memory_bytes: u64,
     /// How instances are allocated, under the default memory limit.
     pub allocation: Allocation,
-    /// Whether this host would load it.
+    /// Whether this host would load it, with those grants.
     pub would_load: bool,
     /// Why not, and what to do.
     pub problems: Vec<String>,
@@ -65,6 +68,7 @@ pub fn inspect(bytes: &[u8]) -> Result<Inspection, LoadError> {
         digest: digest(bytes),
         size: bytes.len() as u64,
         kind,
+        grants: Grant::needed(&imports),
         imports,
         exports: shape.exports.iter().map(|item| item.name.clone()).collect(),
         hooks: contract::hooks(&shape.exports),

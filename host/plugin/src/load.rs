@@ -58,6 +58,10 @@ pub(crate) fn prepare(config: &PluginConfig, engines: &Engines, tools: &Tools<'_
         Some(kind) if inspection.problems.is_empty() => kind,
         _ => return Err(LoadError::Misfit(inspection.problems)),
     };
+    let missing = config.grants.missing(&inspection.imports);
+    if !missing.is_empty() {
+        return Err(LoadError::Misfit(missing));
+    }
     if inspection.memory_bytes > config.limits.memory_max as u64 {
         let (needs, limit) = (inspection.memory_bytes, config.limits.memory_max);
         let problem = format!("it starts with {needs} bytes of memory, the limit is {limit}: raise memory_max");
@@ -68,12 +72,13 @@ pub(crate) fn prepare(config: &PluginConfig, engines: &Engines, tools: &Tools<'_
     let link = |workshop: &Workshop| {
         workshop.shelf.get(&inspection.digest, || link(&bytes, &inspection.digest, kind, workshop, tools))
     };
-    let linked = match link(engines.get(kind, wanted)) {
+    let waits = !inspection.grants.is_empty();
+    let linked = match link(engines.get(kind, wanted, waits)) {
         // The estimate was too good: the pool itself knows best.
-        Err(LoadError::Compile(_)) if wanted != Allocation::Large => link(engines.get(kind, Allocation::Large)),
+        Err(LoadError::Compile(_)) if wanted != Allocation::Large => link(engines.get(kind, Allocation::Large, waits)),
         linked => linked,
     }?;
-    let fleeting = match engines.for_events(wanted).filter(|_| config.fleeting).map(link) {
+    let fleeting = match engines.for_events(wanted, waits).filter(|_| config.fleeting).map(link) {
         Some(Ok(AnyLinked::Behavior(fleeting))) => Some(fleeting),
         Some(Ok(AnyLinked::Authenticator(_)) | Err(LoadError::Compile(_))) | None => None,
         Some(Err(error)) => return Err(error),

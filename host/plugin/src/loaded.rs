@@ -6,6 +6,7 @@ use crate::{
     config::{OnSwap, PluginConfig, Source},
     contract::Kind,
     error::LoadError,
+    grants::{Grant, Granted, Reach, Ways},
     guests::Guests,
     host::log::{GuestLog, clean},
     household::Households,
@@ -43,6 +44,8 @@ pub(crate) struct Loaded {
     settings: Arc<WasiConfigVariables>,
     /// The file that it was, as long as that can be told from others.
     stamp: Mutex<Option<Stamp>>,
+    reach: Reach,
+    unused_grants: Vec<Grant>,
     census: Arc<Census>,
     trial: Trial,
     common: Arc<Common>,
@@ -56,13 +59,19 @@ pub(crate) struct Common {
     pub(crate) ledger: Ledger,
     pub(crate) households: Households,
     pub(crate) surroundings: Option<Arc<dyn Surroundings>>,
+    pub(crate) ways: Ways,
 }
 
 // === impl Common ===
 
 impl Common {
-    pub(crate) fn new(guests: Arc<Guests>, metrics: Metrics, surroundings: Option<Arc<dyn Surroundings>>) -> Self {
-        Self { guests, metrics, ledger: Ledger::default(), households: Households::default(), surroundings }
+    pub(crate) fn new(
+        guests: Arc<Guests>,
+        metrics: Metrics,
+        surroundings: Option<Arc<dyn Surroundings>>,
+        ways: Ways,
+    ) -> Self {
+        Self { guests, metrics, ledger: Ledger::default(), households: Households::default(), surroundings, ways }
     }
 }
 
@@ -75,13 +84,15 @@ impl Loaded {
         config: PluginConfig,
         prepared: Prepared,
         common: Arc<Common>,
-    ) -> Self {
+    ) -> Result<Self, LoadError> {
         let Prepared { linked, fleeting, inspection, stamp } = prepared;
         let fleeting = fleeting.map_or_else(OnceLock::new, OnceLock::from);
         let settings = config.settings.iter().map(|(key, value)| (key.clone(), value.clone())).collect();
-        Self {
+        Ok(Self {
             number,
             digest: inspection.digest,
+            reach: common.ways.reach(&config.grants)?,
+            unused_grants: config.grants.unused(&inspection.imports),
             config,
             linked,
             fleeting,
@@ -91,7 +102,7 @@ impl Loaded {
             trial,
             common,
             line: OnceLock::new(),
-        }
+        })
     }
 
     pub(crate) fn number(&self) -> u32 {
@@ -104,6 +115,11 @@ impl Loaded {
 
     pub(crate) fn digest(&self) -> &str {
         &self.digest
+    }
+
+    /// What it is granted and does not import.
+    pub(crate) fn unused_grants(&self) -> &[Grant] {
+        &self.unused_grants
     }
 
     pub(crate) fn kind(&self) -> Kind {
@@ -209,7 +225,9 @@ impl Loaded {
         };
         let is_fleeting = *policy == InstancePolicy::Event;
         let linked = self.fleeting.get().filter(|_| is_fleeting).unwrap_or(linked).clone();
-        let scope = self.scope(tenant, route, Some(connections.clone()), linked.slots(), self.usage(tenant, route));
+        let granted = self.granted(tenant);
+        let usage = self.usage(tenant, route);
+        let scope = self.scope(tenant, route, (Some(connections.clone()), granted), linked.slots(), usage);
         Some(Version::new(self.clone(), linked, scope, rules, is_fleeting))
     }
 
@@ -219,7 +237,7 @@ impl Loaded {
         Some(Judge::new(
             self.clone(),
             linked.clone(),
-            self.scope(tenant, route, None, linked.slots(), self.usage(tenant, route)),
+            self.scope(tenant, route, (None, self.granted(tenant)), linked.slots(), self.usage(tenant, route)),
         ))
     }
 
@@ -227,11 +245,15 @@ impl Loaded {
         self.common.ledger.open(tenant.name(), route, &self.config.name, (self.number, &self.digest))
     }
 
+    fn granted(&self, tenant: &Arc<Tenant>) -> Granted {
+        self.reach.of(tenant, &self.common.households.get(tenant).requests)
+    }
+
     fn scope(
         &self,
         tenant: &Arc<Tenant>,
         route: &RouteName,
-        connections: Option<Arc<dyn Connections>>,
+        (connections, granted): (Option<Arc<dyn Connections>>, Granted),
         slots: &Slots,
         usage: Arc<Usage>,
     ) -> Arc<Scope> {
@@ -253,6 +275,7 @@ impl Loaded {
             wait: limits.wait.unwrap_or(wait),
             limits: limits.clone(),
             connections,
+            granted,
             metrics: metrics.clone(),
             census: self.census.clone(),
             usage,
@@ -265,7 +288,8 @@ impl Loaded {
     /// Instantiates the component once, under its limits, and drops it again.
     pub(crate) async fn try_start(self: Arc<Self>, tenant: Arc<Tenant>) -> Result<(), LoadError> {
         let route = "-".parse().expect("a valid name");
-        let scope = |slots: &Slots| self.scope(&tenant, &route, None, slots, Arc::default());
+        // It serves nobody: nothing is in its reach.
+        let scope = |slots: &Slots| self.scope(&tenant, &route, (None, Granted::default()), slots, Arc::default());
         match &self.linked {
             AnyLinked::Authenticator(linked) => try_linked(linked, &scope(linked.slots())).await,
             AnyLinked::Behavior(linked) => {

@@ -129,6 +129,11 @@ impl Account {
         self.acted.load(Relaxed)
     }
 
+    /// Notes that the guest does something that others can see.
+    pub(crate) fn acts(&self) {
+        self.acted.store(true, Relaxed);
+    }
+
     pub(crate) fn refuse(&self) {
         self.refused.store(true, Relaxed);
     }
@@ -227,7 +232,7 @@ impl Meter {
 
     /// As [`Meter::host_call`], for what others can see: a message, a subscription, a timer.
     pub(crate) fn act(&mut self) -> wasmtime::Result<()> {
-        self.account.acted.store(true, Relaxed);
+        self.account.acts();
         self.host_call()
     }
 

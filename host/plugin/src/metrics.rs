@@ -74,6 +74,8 @@ struct Inner {
     quotas: Family<Quota, Counter>,
     traps: Family<Trap, Counter>,
     auth: Family<Auth, Counter>,
+    requests: Family<Auth, Counter>,
+    stored: Family<Stored, Counter>,
 }
 
 /// What three series tell of calls.
@@ -140,6 +142,12 @@ struct Auth {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Stored {
+    operation: Word,
+    outcome: Word,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct InState {
     state: Word,
 }
@@ -167,6 +175,8 @@ impl Metrics {
             memory: Gauge::default(),
             traps: Family::default(),
             auth: Family::default(),
+            requests: Family::default(),
+            stored: Family::default(),
             herald,
         };
         registry.register("plugin_calls", "Calls into plugins", Ends(inner.calls.clone()));
@@ -206,6 +216,8 @@ impl Metrics {
         registry.register("plugin_swaps", "Changes of a plugin's version", inner.swaps.clone());
         registry.register("plugin_traps", "Instances that died in a call", inner.traps.clone());
         registry.register("auth", "Answers of authenticators", inner.auth.clone());
+        registry.register("plugin_http_requests", "HTTP requests of plugins", inner.requests.clone());
+        registry.register("plugin_keyvalue_operations", "Operations on key-value stores", inner.stored.clone());
         Self(Arc::new(inner))
     }
 
@@ -230,6 +242,16 @@ impl Metrics {
 
     pub(crate) fn authenticated(&self, outcome: AuthOutcome) {
         self.0.auth.get_or_create(&Auth { outcome: Word(outcome.as_str()) }).inc();
+    }
+
+    /// An HTTP request of a plugin has a response, or will have none.
+    pub(crate) fn requested(&self, outcome: &'static str) {
+        self.0.requests.get_or_create(&Auth { outcome: Word(outcome) }).inc();
+    }
+
+    /// Something was done with a key-value store, or was not.
+    pub(crate) fn stored(&self, operation: &'static str, outcome: &'static str) {
+        self.0.stored.get_or_create(&Stored { operation: Word(operation), outcome: Word(outcome) }).inc();
     }
 
     /// An instance went to sleep and left so many bytes.

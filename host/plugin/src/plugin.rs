@@ -9,6 +9,7 @@ use crate::{
     engine::Engines,
     error::{EngineError, LoadError, WrongKind},
     fair::Share,
+    grants::{Grant, Ways},
     guests::Guests,
     load::{Tools, prepare},
     loaded::{Common, Loaded},
@@ -125,7 +126,8 @@ impl Plugins {
             .map_err(|error| EngineError::Engine { instances: config.max_instances, reason: format!("{error:#}") })?;
         let guests = Arc::new(Guests::start(&config, engines.all())?);
         let metrics = Metrics::register(registry, config.herald.clone());
-        let common = Arc::new(Common::new(guests, metrics, config.surroundings));
+        let ways = Ways::new(config.http, config.keyvalue);
+        let common = Arc::new(Common::new(guests, metrics, config.surroundings, ways));
         let (compiler, loads) = (config.compiler, Semaphore::new(LOADS));
         Ok(Self(Arc::new(Inner { engines, cache, compiler, common, loads })))
     }
@@ -166,7 +168,9 @@ impl Plugins {
     /// The quotas of a tenant were changed: its instances have as much room as it says from now on. Those that are there stay.
     pub fn quotas_changed(&self, tenant: &Tenant) {
         if let Some(household) = self.0.common.households.find(tenant.name()) {
-            household.slots.resize(tenant.quotas().instances);
+            let quotas = tenant.quotas();
+            household.slots.resize(quotas.instances);
+            household.requests.resize(quotas.http_requests);
         }
     }
 
@@ -201,7 +205,7 @@ impl Plugins {
             })
             .await
             .map_err(lost)??;
-        let loaded = Arc::new(Loaded::new(number, trial, config, prepared, common.clone()));
+        let loaded = Arc::new(Loaded::new(number, trial, config, prepared, common.clone())?);
         // It takes turns with all tenants.
         let host = Arc::new(Tenant::new("-".parse().expect("a valid name"), Quotas::default()));
         let start = Box::pin(loaded.clone().try_start(host.clone()));
@@ -236,6 +240,11 @@ impl Plugin {
     /// `sha256:` and 64 hex digits of the current version; none before it is loaded.
     pub fn digest(&self) -> Option<String> {
         self.line().map(|line| line.current().digest().to_owned())
+    }
+
+    /// What it is granted and does not import. Empty before it is loaded.
+    pub fn unused_grants(&self) -> Vec<Grant> {
+        self.line().map(|line| line.current().unused_grants().to_vec()).unwrap_or_default()
     }
 
     /// How far it is.

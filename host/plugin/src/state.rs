@@ -3,7 +3,8 @@
 use crate::{
     census::Census,
     config::CallLimits,
-    host::{log::GuestLog, stdio::LineSink},
+    grants::Granted,
+    host::{Outgoing, log::GuestLog, stdio::LineSink},
     household::Household,
     limits::Limits,
     meter::{Account, Meter, Place},
@@ -19,6 +20,7 @@ use std::{fmt, sync::Arc, time::Duration};
 use wasmtime::component::ResourceTable;
 use wasmtime_wasi::{WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
 use wasmtime_wasi_config::WasiConfigVariables;
+use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
 /// Entries of the table of host resources (streams, pollables) of one instance.
 const RESOURCES_MAX: usize = 1_000;
@@ -29,6 +31,8 @@ const RANDOM_MAX: u64 = 64 << 10;
 pub(crate) struct State {
     wasi: WasiCtx,
     table: ResourceTable,
+    http: WasiHttpCtx,
+    outgoing: Outgoing,
     pub(crate) limits: Limits,
     pub(crate) meter: Meter,
     pub(crate) scope: Arc<Scope>,
@@ -51,6 +55,8 @@ pub(crate) struct Scope {
     pub(crate) wait: Duration,
     /// None for authenticators.
     pub(crate) connections: Option<Arc<dyn Connections>>,
+    /// What else it can reach.
+    pub(crate) granted: Granted,
     pub(crate) metrics: Metrics,
     pub(crate) census: Arc<Census>,
     pub(crate) usage: Arc<Usage>,
@@ -86,12 +92,19 @@ impl State {
         Self {
             wasi,
             table,
+            http: WasiHttpCtx::new(),
+            outgoing: Outgoing::new(scope.clone(), account.clone()),
             limits: Limits::new(scope.limits.memory_max, account.clone(), scope.clone()),
             meter: Meter::new(account, scope.timeout, &scope.limits),
             _slot: slot,
             timers,
             scope,
         }
+    }
+
+    /// What `wasi:keyvalue` works with.
+    pub(crate) fn keyvalue(&mut self) -> (&mut ResourceTable, &mut Meter, &Scope) {
+        (&mut self.table, &mut self.meter, &self.scope)
     }
 
     /// Enters into the books what the call has used.
@@ -114,6 +127,12 @@ impl WasiView for State {
     }
 }
 
+impl WasiHttpView for State {
+    fn http(&mut self) -> WasiHttpCtxView<'_> {
+        WasiHttpCtxView { ctx: &mut self.http, table: &mut self.table, hooks: &mut self.outgoing }
+    }
+}
+
 // === impl Scope ===
 
 impl Scope {
@@ -131,6 +150,7 @@ impl Scope {
             timeout: Duration::from_secs(1),
             wait: Duration::from_secs(1),
             connections: None,
+            granted: Granted::default(),
             metrics,
             census: Arc::default(),
             usage: Arc::default(),

@@ -62,6 +62,16 @@ pub mod state_plugin {
     });
 }
 
+/// The import of key-value stores.
+#[cfg(feature = "keyvalue")]
+pub mod keyvalue_plugin {
+    wit_bindgen::generate!({
+        path: "../../wit/v0.1/deps/wasi-keyvalue",
+        world: "wasi:keyvalue/imports",
+        generate_all,
+    });
+}
+
 /// The optional export `timer-events`.
 pub mod timer_events_plugin {
     wit_bindgen::generate!({

@@ -49,6 +49,8 @@
 //!
 //! Build with `cargo build --release --target wasm32-wasip2`, in a crate of `crate-type = ["cdylib"]`. A plugin imports what it uses
 //! and nothing else. On other targets the crate compiles, so that a plugin's own logic can be tested there; calls to the host panic.
+//!
+//! What the operator has to grant is behind features of this crate: `http` for HTTP requests, `keyvalue` for key-value stores.
 
 mod acceptance;
 mod authenticator;
@@ -60,6 +62,10 @@ mod connection;
 #[doc(hidden)]
 pub mod export;
 pub mod heartbeat;
+#[cfg(feature = "http")]
+pub mod http;
+#[cfg(feature = "keyvalue")]
+pub mod keyvalue;
 pub mod log;
 mod message;
 mod optional;

@@ -82,6 +82,8 @@ struct QuotaInfo {
     /// Such as `10/s`.
     log_lines_per_second: Option<String>,
     max_saved_state: Option<usize>,
+    max_keyvalue: Option<usize>,
+    max_http_requests: Option<usize>,
 }
 
 /// `GET /v1/tenants`
@@ -123,6 +125,8 @@ impl TenantInfo {
             timers,
             log_lines,
             saved_state,
+            keyvalue,
+            http_requests,
         } = tenant.quotas();
         Self {
             name: tenant.to_string(),
@@ -149,6 +153,8 @@ impl TenantInfo {
                 max_timers: timers,
                 log_lines_per_second: log_lines.map(|rate| rate.to_string()),
                 max_saved_state: saved_state,
+                max_keyvalue: keyvalue,
+                max_http_requests: http_requests,
             },
         }
     }

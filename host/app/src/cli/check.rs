@@ -11,7 +11,7 @@ pub(super) async fn check(path: PathBuf, as_json: bool) -> Result<(), Failure> {
         Ok(config) => {
             let config = compile::by_child(config)?;
             match config.check_with_certificates().await {
-                Ok(()) => Ok(config),
+                Ok(warnings) => Ok((config, warnings)),
                 Err(BuildError::Mistakes(mistakes)) => Err(mistakes),
                 Err(error) => return Err(error.into()),
             }
@@ -20,8 +20,11 @@ pub(super) async fn check(path: PathBuf, as_json: bool) -> Result<(), Failure> {
         Err(error) => return Err(error.into()),
     };
     match outcome {
-        Ok(config) => {
-            config.warnings().for_each(|warning| out::complain(&format!("warning: {warning}")));
+        Ok((config, warnings)) => {
+            config
+                .warnings()
+                .chain(warnings.iter().map(String::as_str))
+                .for_each(|warning| out::complain(&format!("warning: {warning}")));
             let (listeners, routes, plugins) =
                 (config.listeners.len(), config.all_routes().count(), config.all_plugins().count());
             if as_json {

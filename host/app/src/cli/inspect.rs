@@ -4,7 +4,7 @@ use super::{exit::Failure, out};
 use anyhow::Context;
 use clap::Args;
 use serde::Serialize;
-use socklet_plugin::{Allocation, ImportStatus, Inspection, Kind};
+use socklet_plugin::{Allocation, Grant, ImportStatus, Inspection, Kind};
 use std::{
     fmt::Write,
     path::{Path, PathBuf},
@@ -115,7 +115,8 @@ fn describe(inspection: &Inspection) -> String {
     for import in &inspection.imports {
         let note = match import.status {
             ImportStatus::Provided => "",
-            ImportStatus::NeedsGrant => "  (needs a grant, which this version does not have yet)",
+            ImportStatus::NeedsGrant(Grant::Http) => "  (needs the grant http)",
+            ImportStatus::NeedsGrant(Grant::Keyvalue) => "  (needs the grant keyvalue)",
             ImportStatus::Unknown => "  (unknown)",
         };
         let _ = writeln!(text, "  {}{note}", import.name);
@@ -126,6 +127,10 @@ fn describe(inspection: &Inspection) -> String {
     }
     if inspection.would_load {
         text.push_str("this host would load it");
+        for (place, grant) in inspection.grants.iter().enumerate() {
+            let begin = if place == 0 { ", with these lines in [plugin.NAME.grants]:" } else { "" };
+            let _ = write!(text, "{begin}\n  {}", grant.example());
+        }
     } else {
         text.push_str("this host would not load it:");
         for problem in &inspection.problems {
@@ -148,7 +153,8 @@ impl Difference {
             inspection.imports.iter().any(|import| bare(&import.name) == bare(name))
         };
         let added = new.imports.iter().filter(|import| !has(old, &import.name));
-        let (requires, imports): (Vec<_>, Vec<_>) = added.partition(|import| import.status == ImportStatus::NeedsGrant);
+        let (requires, imports): (Vec<_>, Vec<_>) =
+            added.partition(|import| matches!(import.status, ImportStatus::NeedsGrant(_)));
         let names =
             |imports: Vec<&socklet_plugin::Import>| imports.into_iter().map(|import| import.name.clone()).collect();
         let without = old.imports.iter().filter(|import| !has(new, &import.name)).map(|import| import.name.clone());

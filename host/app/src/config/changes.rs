@@ -3,7 +3,7 @@
 use super::{AdminPlan, Config, EnginePlan, PluginPlan, RoutePlan};
 use crate::usage::UsagePlan;
 use socklet_core::Quotas;
-use socklet_plugin::RouteInstances;
+use socklet_plugin::{Grants, RouteInstances};
 use socklet_server::{ConnectionLimits, Drain, RouteConfig, ServerConfig};
 
 /// What changes with a route that has other keys.
@@ -72,8 +72,16 @@ impl Config {
             workers,
             mask,
         } = server;
-        let EnginePlan { cache_dir, max_instances, max_large_instances, guest_threads, compile_limits, compile_by: _ } =
-            engine;
+        let EnginePlan {
+            cache_dir,
+            max_instances,
+            max_large_instances,
+            guest_threads,
+            compile_limits,
+            http,
+            keyvalue,
+            compile_by: _,
+        } = engine;
         let folder = |usage: &Option<UsagePlan>| usage.as_ref().map(|plan| plan.folder.clone());
         let interval = |usage: &Option<UsagePlan>| usage.as_ref().map(|plan| plan.interval);
         let restart = differing([
@@ -84,6 +92,7 @@ impl Config {
             ("engine.guest_threads", *guest_threads == new.engine.guest_threads),
             ("engine.compile_memory", compile_limits.memory == new.engine.compile_limits.memory),
             ("engine.compile_timeout", compile_limits.wall == new.engine.compile_limits.wall),
+            ("[grants]", (http, keyvalue) == (&new.engine.http, &new.engine.keyvalue)),
             ("ops.bind", *ops == new.ops),
             ("[admin]", !AdminPlan::needs_restart(admin, &new.admin)),
             ("usage.folder", folder(usage) == folder(&new.usage)),
@@ -230,9 +239,11 @@ impl PluginPlan {
             saved_state_max,
             on_swap,
             load,
-            credentials,
+            grants,
             place: _,
         } = self;
+        let origins = |grants: &Grants| grants.http.as_ref().map(|http| http.origins.clone());
+        let private = |grants: &Grants| grants.http.as_ref().is_some_and(|http| http.private);
         differing([
             ("source", *source == new.source),
             ("digest", *digest == new.digest),
@@ -248,7 +259,10 @@ impl PluginPlan {
             ("saved_state_max", *saved_state_max == new.saved_state_max),
             ("on_swap", *on_swap == new.on_swap),
             ("load", *load == new.load),
-            ("grants.credentials", *credentials == new.credentials),
+            ("grants.credentials", grants.credentials == new.grants.credentials),
+            ("grants.http", origins(grants) == origins(&new.grants)),
+            ("grants.http_private", private(grants) == private(&new.grants)),
+            ("grants.keyvalue", grants.keyvalue == new.grants.keyvalue),
         ])
     }
 }
@@ -267,6 +281,8 @@ pub(crate) fn changed_quotas(from: &Quotas, to: &Quotas) -> Keys {
         timers,
         log_lines,
         saved_state,
+        keyvalue,
+        http_requests,
     } = from;
     differing([
         ("max_connections", *connections == to.connections),
@@ -280,6 +296,8 @@ pub(crate) fn changed_quotas(from: &Quotas, to: &Quotas) -> Keys {
         ("max_timers", *timers == to.timers),
         ("log_lines_per_second", *log_lines == to.log_lines),
         ("max_saved_state", *saved_state == to.saved_state),
+        ("max_keyvalue", *keyvalue == to.keyvalue),
+        ("max_http_requests", *http_requests == to.http_requests),
     ])
 }
 
@@ -320,6 +338,8 @@ mod tests {
             ("[log]\nformat = \"json\"", "log.format"),
             ("[usage]\nfolder = \"u\"", "usage.folder"),
             ("[engine]\nmax_instances = 7", "engine.max_instances"),
+            ("[grants]\nhttp_timeout = \"7s\"", "[grants]"),
+            ("[grants]\nkeyvalue_dir = \"k\"", "[grants]"),
             ("[trace]\nendpoint = \"http://127.0.0.1:9\"", "[trace]"),
         ] {
             assert_eq!(changes(more).0[0], key);

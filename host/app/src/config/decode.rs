@@ -81,7 +81,7 @@ impl Config {
         let trace = trace::trace(&top.one("trace"), folder);
         let admin_table = top.one("admin");
         let admin = admin::admin(&admin_table, folder);
-        let engine = plugins::engine(&top.one("engine"), folder);
+        let engine = plugins::engine(&top.one("engine"), &top.one("grants"), folder);
         let quotas = sections::Quotas::read(&top.one("quotas"), None);
         let (listeners, listener_places): (Vec<_>, Vec<_>) = listeners.iter().cloned().unzip();
 

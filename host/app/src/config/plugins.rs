@@ -3,13 +3,13 @@
 use super::{
     mistake::{Mistake, Place, Problems},
     reader::Table,
-    sections::{self, Grants},
+    sections,
     value::Count,
     words::Load,
 };
 use crate::uploads::Upload;
 use socklet_core::{PluginId, PluginName, TenantName};
-use socklet_plugin::{CompileLimits, OnSwap};
+use socklet_plugin::{CompileLimits, Grants, HttpGrant, HttpLimits, KeyvalueConfig, OnSwap};
 use std::{
     collections::BTreeMap,
     ffi::OsString,
@@ -45,8 +45,8 @@ pub(crate) struct PluginPlan {
     pub(crate) saved_state_max: usize,
     pub(crate) on_swap: OnSwap,
     pub(crate) load: Load,
-    /// Whether a behavior sees the header fields that carry credentials.
-    pub(crate) credentials: bool,
+    /// What it may reach.
+    pub(crate) grants: Grants,
     /// Where it is written.
     pub(crate) place: Place,
 }
@@ -59,6 +59,8 @@ pub(crate) struct EnginePlan {
     pub(crate) max_large_instances: u32,
     pub(crate) guest_threads: Option<usize>,
     pub(crate) compile_limits: CompileLimits,
+    pub(crate) http: HttpLimits,
+    pub(crate) keyvalue: KeyvalueConfig,
     /// A program that compiles, and its first arguments. None: this process does.
     pub(crate) compile_by: Option<(PathBuf, Vec<OsString>)>,
 }
@@ -104,7 +106,7 @@ fn plugin(name: &str, table: &Table<'_>, folder: &Path, tenant: Option<&TenantNa
     if let Err(error) = &parsed {
         table.wrong_here(error.to_string());
     }
-    let grants = Grants::read(&table.one("grants"), None);
+    let grants = grants(&table.one("grants"));
     let plugin = sections::Plugin::read(table, None)?;
     let source = folder.join(&plugin.source.0);
     if !source.is_file() {
@@ -128,14 +130,25 @@ fn plugin(name: &str, table: &Table<'_>, folder: &Path, tenant: Option<&TenantNa
         saved_state_max: plugin.saved_state_max.0,
         on_swap: plugin.on_swap,
         load: plugin.load.unwrap_or(usual),
-        credentials: grants?.credentials,
+        grants: grants?,
         place: table.place("source"),
     })
 }
 
-/// The engine. None when there is no folder for its cache.
-pub(super) fn engine(table: &Table<'_>, folder: &Path) -> Option<EnginePlan> {
+fn grants(table: &Table<'_>) -> Option<Grants> {
+    let sections::Grants { credentials, http, http_private, keyvalue } = sections::Grants::read(table, None)?;
+    if http_private && http.is_none() {
+        table.wrong("http_private", "there is no http beside it: write the origins that it is about");
+    }
+    let http = http.map(|origins| HttpGrant { origins, private: http_private });
+    Some(Grants { credentials, http, keyvalue })
+}
+
+/// The engine, and what plugins reach things by. None when there is no folder for its cache.
+pub(super) fn engine(table: &Table<'_>, granted: &Table<'_>, folder: &Path) -> Option<EnginePlan> {
+    let granted = sections::Granted::read(granted, None);
     let engine = sections::Engine::read(table, None)?;
+    let granted = granted?;
     let cache_dir = engine.cache_dir.map(|path| folder.join(path)).or_else(user_cache);
     if cache_dir.is_none() {
         table.wrong("cache_dir", "this user has no cache folder (neither XDG_CACHE_HOME nor HOME is set); name one");
@@ -153,6 +166,18 @@ pub(super) fn engine(table: &Table<'_>, folder: &Path) -> Option<EnginePlan> {
             memory: engine.compile_memory.0 as u64,
             cpu: engine.compile_timeout,
             wall: engine.compile_timeout,
+        },
+        http: HttpLimits {
+            connect_timeout: granted.http_connect_timeout,
+            first_byte_timeout: granted.http_first_byte_timeout,
+            timeout: granted.http_timeout,
+            request_max: granted.http_max_request.0,
+            response_max: granted.http_max_response.0,
+        },
+        keyvalue: KeyvalueConfig {
+            folder: granted.keyvalue_dir.map(|path| folder.join(path)),
+            key_max: granted.keyvalue_max_key.0,
+            value_max: granted.keyvalue_max_value.0,
         },
         compile_by: None,
     })

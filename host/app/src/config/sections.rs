@@ -7,8 +7,8 @@ use super::{
         ClientCertificates, Collector, Cores, Digest, Filter, Format, Instance, Load, OriginList, Ratio, Sample, Source,
     },
 };
-use socklet_core::{ListenerName, PluginName, Rate, RouteName, TenantName};
-use socklet_plugin::OnSwap;
+use socklet_core::{ListenerName, PluginName, Rate, RouteName, StoreName, TenantName};
+use socklet_plugin::{AllowedOrigin, OnSwap};
 use socklet_server::{Bind, Level, ProxyProtocol, RealIpHeader, SlowConsumer, TlsVersion, TrustedProxy, WindowBits};
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
@@ -54,13 +54,8 @@ pub(crate) const SECTIONS: &[Section] = &[
         later: &[],
     },
     Section { name: "plugin", shape: Shape::Named, doc: Plugin::DOC, keys: &[Plugin::KEYS], later: &[] },
-    Section {
-        name: "plugin.grants",
-        shape: Shape::Inner,
-        doc: Grants::DOC,
-        keys: &[Grants::KEYS],
-        later: &[("http", "outgoing HTTP"), ("keyvalue", "key-value stores")],
-    },
+    Section { name: "plugin.grants", shape: Shape::Inner, doc: Grants::DOC, keys: &[Grants::KEYS], later: &[] },
+    Section { name: "grants", shape: Shape::Once, doc: Granted::DOC, keys: &[Granted::KEYS], later: &[] },
     Section { name: "heartbeat", shape: Shape::Once, doc: Heartbeat::DOC, keys: &[Heartbeat::KEYS], later: &[] },
     Section {
         name: "limits",
@@ -270,6 +265,36 @@ section! {
     Grants {
         /// Whether a behavior sees the header fields `authorization`, `proxy-authorization` and `cookie`.
         credentials: bool = false;
+        /// Where it may send HTTP requests: origins such as `https://auth.example` and `http://127.0.0.1:8081`, or `https://*.example` for the
+        /// hosts below one. An address that is written here may be a private one.
+        http: Option<Vec<AllowedOrigin>> => ["https://auth.example"];
+        /// Whether the names in `http` may stand for private addresses, too: those of this machine and of networks that are not public.
+        http_private: bool = false;
+        /// The tenant's key-value stores that it may use. Plugins of one tenant that are granted the same name share the store; that of another
+        /// tenant is another one.
+        keyvalue: Option<Vec<StoreName>> => ["sessions"];
+    }
+}
+
+section! {
+    /// What plugins that have grants may do with them. See [grants](grants.md).
+    Granted {
+        /// The folder of the key-value stores. There must be one where a plugin is granted a store.
+        keyvalue_dir: Option<PathBuf> => "/var/lib/socklet/keyvalue";
+        /// The longest key.
+        keyvalue_max_key: Size = "1KiB";
+        /// The largest value.
+        keyvalue_max_value: Size = "1MiB";
+        /// How long an HTTP request may take to find the address, connect, and agree on TLS; also how long it waits for others of its tenant.
+        http_connect_timeout: Duration = "5s";
+        /// How long the beginning of the response may take once the request is sent.
+        http_first_byte_timeout: Duration = "10s";
+        /// The longest that a request may take in all, its response included.
+        http_timeout: Duration = "30s";
+        /// The largest body of a request.
+        http_max_request: Size = "1MiB";
+        /// The largest body of a response.
+        http_max_response: Size = "4MiB";
     }
 }
 
@@ -370,6 +395,10 @@ section! {
         log_lines_per_second: Limit<Rate> = "none";
         /// The most that all its hibernated instances may have saved.
         max_saved_state: Limit<Size> = "none";
+        /// The most that its key-value stores may hold together: keys, values, and 64 bytes for each of them.
+        max_keyvalue: Limit<Size> = "64MiB";
+        /// The most HTTP requests that its plugins make at a time. Four times as many wait for a moment; what is more is refused.
+        max_http_requests: Limit<Count> = 32;
     }
 }
 

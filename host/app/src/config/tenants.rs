@@ -69,5 +69,7 @@ pub(super) fn quotas(section: &sections::Quotas) -> Quotas {
         timers: section.max_timers.0.map(|count| count.0),
         log_lines: section.log_lines_per_second.0,
         saved_state: section.max_saved_state.0.map(|size| size.0),
+        keyvalue: section.max_keyvalue.0.map(|size| size.0),
+        http_requests: section.max_http_requests.0.map(|count| count.0),
     }
 }

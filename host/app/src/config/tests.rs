@@ -128,7 +128,7 @@ fn a_whole_configuration() {
     assert_eq!(route.config.heartbeat.payload(), "");
     assert!(matches!(route.instances.policy, InstancePolicy::Key(_)));
     let [chat, auth] = &config.plugins[..] else { panic!("two plugins") };
-    assert!(chat.credentials && !auth.credentials);
+    assert!(chat.grants.credentials && !auth.grants.credentials);
     assert_eq!(chat.timeout, Some(Duration::from_millis(50)));
     assert_eq!(chat.settings["history"], "20");
     assert_eq!(auth.settings["realm"], "demo");
@@ -174,7 +174,7 @@ compile_memory = "1MiB"
 "#,
         &[
             "socklet.toml:1: send_timout: unknown key, did you mean send_timeout? (there are send_timeout, workers, tenants_dir, listener, route, \
-             plugin, heartbeat, limits, quotas, tenant, drain, ops, admin, usage, log, trace, engine)",
+             plugin, grants, heartbeat, limits, quotas, tenant, drain, ops, admin, usage, log, trace, engine)",
             "socklet.toml:4: listener.bind = \"localhost\": not an address; expected an address such as \"127.0.0.1:8080\", \
              \"[::1]:8080\", \":8080\", \"unix:/run/socklet.sock\" or \"systemd:NAME\"",
             "socklet.toml:5: listener.proxy_protocol = \"v3\": expected \"off\", \"v1\", \"v2\" or \"any\"",

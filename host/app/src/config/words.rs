@@ -2,8 +2,8 @@
 
 use super::value::{Form, Kind, Value, Wrong, choice_kind, text_kinds};
 use http::Uri;
-use socklet_core::{ListenerName, PluginName, Rate, RouteName, TenantName};
-use socklet_plugin::OnSwap;
+use socklet_core::{ListenerName, PluginName, Rate, RouteName, StoreName, TenantName};
+use socklet_plugin::{AllowedOrigin, InvalidOrigin, OnSwap};
 use socklet_server::{
     Bind, InvalidProxy, Level, ProxyProtocol, RealIpHeader, SlowConsumer, TlsVersion, TrustedProxy, WindowBits,
 };
@@ -105,6 +105,9 @@ text_kinds! {
     RouteName: "name", NAME, name;
     ListenerName: "name", NAME, name;
     PluginName: "name", NAME, name;
+    StoreName: "name", NAME, name;
+    AllowedOrigin: "origins", "origins such as [\"https://auth.example\", \"http://127.0.0.1:8081\", \"https://*.example\"]",
+        |s| s.parse().map_err(|error: InvalidOrigin| error.to_string());
     Bind: "address", "an address such as \"127.0.0.1:8080\", \"[::1]:8080\", \":8080\", \"unix:/run/socklet.sock\" or \"systemd:NAME\"",
         |s| s.parse().map_err(|_| "not an address".to_owned());
     TrustedProxy: "proxies", "networks such as [\"10.0.0.0/8\", \"2001:db8::/32\"], addresses, or \"unix\"",

@@ -24,6 +24,9 @@ pub(super) fn examine(config: &Config) -> Vec<Finding> {
     if let Some(uploads) = config.admin.as_ref().and_then(|admin| admin.uploads.as_ref()) {
         findings.push(writable("admin.uploads_dir", uploads));
     }
+    if let Some(folder) = &config.engine.keyvalue.folder {
+        findings.push(writable("grants.keyvalue_dir", folder));
+    }
     if let Some(file) = config.file() {
         findings.extend(not_for_all(&format!("configuration {}", file.display()), file));
     }

@@ -7,9 +7,7 @@ use super::{
 use crate::config::{Config, Load, Mistake, Mistakes, Place, PluginPlan, RoutePlan};
 use futures_util::future::join_all;
 use socklet_core::{PluginId, TenantName};
-use socklet_plugin::{
-    CallLimits, Grants, InstancePolicy, Kind, LoadError, NextVersion, Plugin, PluginConfig, Plugins, When,
-};
+use socklet_plugin::{CallLimits, InstancePolicy, Kind, LoadError, NextVersion, Plugin, PluginConfig, Plugins, When};
 use std::{
     collections::{HashMap, HashSet},
     sync::Arc,
@@ -80,21 +78,27 @@ impl Site {
     }
 }
 
-/// Loads every plugin of a configuration, and throws it away again: what is wrong.
-pub(crate) async fn check(engine: &Plugins, config: &Config) -> Option<Mistakes> {
+/// Loads every plugin of a configuration, and throws it away again: what is wrong, or else what is not as it should be.
+pub(crate) async fn check(engine: &Plugins, config: &Config) -> Result<Vec<String>, Mistakes> {
     let fleeting = fleeting(config);
     let plans: Vec<_> = config.all_plugins().collect();
     let loads = plans.iter().map(|plan| engine.load(plugin_config(plan, fleeting.contains(&plan.id()))));
-    let mut mistakes = Vec::new();
+    let (mut mistakes, mut warnings) = (Vec::new(), Vec::new());
     let mut upcoming = Upcoming { plugins: HashMap::new(), around: None, next: Vec::new() };
     for (plan, loaded) in plans.iter().zip(join_all(loads).await) {
         match loaded {
-            Ok(plugin) => drop(upcoming.plugins.insert(plan.id(), plugin)),
+            Ok(plugin) => {
+                warnings.extend(plugin.unused_grants().into_iter().map(|grant| {
+                    let (id, grant) = (plan.id(), grant.as_str());
+                    format!("the plugin {id} is granted {grant} and does not import it: leave the grant out")
+                }));
+                upcoming.plugins.insert(plan.id(), plugin);
+            }
             Err(error) => mistakes.push(Mistake::new(plan.place.clone(), None, error.to_string())),
         }
     }
     mistakes.extend(upcoming.wrong_kinds(config.all_routes()));
-    Mistakes::of(mistakes)
+    Mistakes::of(mistakes).map_or(Ok(warnings), Err)
 }
 
 /// What a plugin is loaded with. `fleeting`: some route gives every event an instance of it.
@@ -111,7 +115,7 @@ pub(crate) fn plugin_config(plan: &PluginPlan, fleeting: bool) -> PluginConfig {
             host_call_bytes_max: plan.host_call_bytes_max,
             ..CallLimits::default()
         },
-        grants: Grants { credentials: plan.credentials },
+        grants: plan.grants.clone(),
         stateless: plan.stateless,
         recycle_calls: plan.recycle_calls,
         recycle_memory: plan.recycle_memory,

@@ -3,6 +3,8 @@
 mod connections;
 mod frames;
 mod heartbeat;
+mod http;
+mod keyvalue;
 pub(crate) mod log;
 mod logging;
 pub(crate) mod stdio;
@@ -13,6 +15,10 @@ use crate::{bindings, state::State};
 use connections::RouteView;
 use frames::FramesView;
 use heartbeat::HeartbeatView;
+pub(crate) use http::Outgoing;
+#[expect(unreachable_pub, reason = "the generated code names it where it is public")]
+pub use keyvalue::Bucket;
+use keyvalue::KeyvalueView;
 use log::GuestLog;
 use timers::TimersView;
 use wasmtime::{
@@ -37,6 +43,11 @@ pub(crate) fn for_authenticators(engine: &Engine) -> wasmtime::Result<Linker<Sta
     let mut linker = Linker::new(engine);
     wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
     wasmtime_wasi_config::add_to_linker(&mut linker, |state: &mut State| WasiConfig::from(&*state.scope.settings))?;
+    // Whether a component may import these was decided before it was compiled.
+    wasmtime_wasi_http::p2::add_only_http_to_linker_async(&mut linker)?;
+    bindings::keyvalue::store::add_to_linker::<_, KeyvalueView<'static>>(&mut linker, KeyvalueView::of)?;
+    bindings::keyvalue::atomics::add_to_linker::<_, KeyvalueView<'static>>(&mut linker, KeyvalueView::of)?;
+    bindings::keyvalue::batch::add_to_linker::<_, KeyvalueView<'static>>(&mut linker, KeyvalueView::of)?;
     bindings::logging::add_to_linker::<_, GuestLog>(&mut linker, |state| &state.scope.log)?;
     Ok(linker)
 }
@@ -51,6 +62,10 @@ impl HasData for HeartbeatView<'static> {
 
 impl HasData for TimersView<'static> {
     type Data<'a> = TimersView<'a>;
+}
+
+impl HasData for KeyvalueView<'static> {
+    type Data<'a> = KeyvalueView<'a>;
 }
 
 impl HasData for FramesView {

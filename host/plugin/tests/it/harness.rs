@@ -121,6 +121,14 @@ pub(crate) fn request(query: &str) -> UpgradeRequest {
     }
 }
 
+/// A connection to a plugin as the behavior of a route of some tenant.
+pub(crate) async fn connect(plugin: &Plugin, tenant: &Arc<Tenant>, route: &str) -> Client {
+    let net = Arc::new(Net::default());
+    let instances = InstancePolicy::Connection.into();
+    let behavior = plugin.behavior(tenant, &route.parse().unwrap(), instances, net.clone()).unwrap();
+    Route { net, behavior }.connect("").await
+}
+
 pub(crate) fn field(name: &str, value: &str) -> Field {
     Field { name: name.into(), value: value.into() }
 }

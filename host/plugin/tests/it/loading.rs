@@ -29,7 +29,10 @@ async fn refusals_name_what_is_wrong_and_what_to_do() {
     for (name, words) in [
         ("no_exports", &["exports nothing", "behavior-plugin"][..]),
         ("wrong_version", &["behavior@0.2.0", "0.1"]),
-        ("wants_http", &["wasi:http/", "grant http"]),
+        (
+            "wants_http",
+            &["wasi:http/outgoing-handler", "not granted", "write http = [\"https://HOST\"]", "[plugin.NAME.grants]"],
+        ),
         ("initial_memory", &["memory", "memory_max"]),
         ("start_trap", &["started", "unreachable"]),
     ] {

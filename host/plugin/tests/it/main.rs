@@ -1,4 +1,4 @@
-//! Plugins through the crate's own surface, without a socket: the guests of `tests/guests` and the stock plugins, against
+//! Plugins through the crate's own surface, without a socket of the host: the guests of `tests/guests` and the stock plugins, against
 //! connections that only exist in memory.
 #![allow(clippy::unwrap_used, reason = "a test may panic, its helpers too")]
 
@@ -7,6 +7,7 @@ mod breaker;
 mod deaths;
 mod fairness;
 mod frames;
+mod grants;
 mod harness;
 mod hostile;
 mod imports;
@@ -20,3 +21,4 @@ mod swap;
 mod timers;
 mod turns;
 mod usage;
+mod web;

@@ -6,13 +6,16 @@ mod floods;
 mod framing;
 mod hooks;
 mod memory;
+mod reach;
 mod refused;
 mod sleep;
 mod stage;
 mod swap;
 mod time;
 
-use self::{answers::*, auth::*, floods::*, framing::*, hooks::*, memory::*, refused::*, sleep::*, swap::*, time::*};
+use self::{
+    answers::*, auth::*, floods::*, framing::*, hooks::*, memory::*, reach::*, refused::*, sleep::*, swap::*, time::*,
+};
 
 include!(concat!(env!("OUT_DIR"), "/guests.rs"));
 

@@ -25,7 +25,8 @@ pub(super) async fn wrong_version() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 pub(super) async fn wants_http() {
-    refused("wants_http", &["wasi:http/", "grant http"]).await;
+    refused("wants_http", &["wasi:http/outgoing-handler", "write http = [\"https://HOST\"]", "[plugin.NAME.grants]"])
+        .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -143,6 +143,6 @@ fn said(failure: Failure) -> anyhow::Error {
     match failure {
         Failure::Configuration(error) => error.into(),
         Failure::Failed(error) => error,
-        Failure::Told => anyhow!("the configuration is bad"),
+        Failure::Told | Failure::FailedAndTold => anyhow!("the configuration is bad"),
     }
 }

@@ -12,10 +12,15 @@ fn quotas(text: &str, tenant: &str) -> Quotas {
 const ROUTES: &str = "[[route]]\ntenant = \"acme\"\npath = \"/a\"\nstatic = \"page\"\n\
                       [[route]]\npath = \"/b\"\nstatic = \"page\"\n";
 
+/// What each may have where nothing is written.
+fn usual() -> Quotas {
+    Quotas { keyvalue: Some(64 << 20), http_requests: Some(32), ..Quotas::default() }
+}
+
 #[test]
-fn nobody_has_a_quota_unless_it_is_written() {
-    assert_eq!(quotas(ROUTES, "acme"), Quotas::default());
-    assert_eq!(quotas("", "whoever"), Quotas::default());
+fn what_plugins_are_granted_has_a_quota_and_nothing_else_unless_it_is_written() {
+    assert_eq!(quotas(ROUTES, "acme"), usual());
+    assert_eq!(quotas("", "whoever"), usual());
 }
 
 #[test]
@@ -33,6 +38,8 @@ fn every_quota_is_read() {
         max_timers = 8
         log_lines_per_second = "9/s"
         max_saved_state = "10B"
+        max_keyvalue = "1MiB"
+        max_http_requests = 11
     "#;
     let expected = Quotas {
         connections: Some(1),
@@ -46,9 +53,11 @@ fn every_quota_is_read() {
         timers: Some(8),
         log_lines: Some(Rate::per_second(9)),
         saved_state: Some(10),
+        keyvalue: Some(1 << 20),
+        http_requests: Some(11),
     };
     assert_eq!(quotas(&format!("{ROUTES}{text}"), "acme"), expected);
-    assert_eq!(quotas(&format!("{ROUTES}{text}"), "default"), Quotas::default());
+    assert_eq!(quotas(&format!("{ROUTES}{text}"), "default"), usual());
     let of_each = format!("{ROUTES}{}", text.replace("[tenant.acme]", "[quotas]"));
     assert_eq!((quotas(&of_each, "acme"), quotas(&of_each, "default")), (expected.clone(), expected));
 }
@@ -57,7 +66,7 @@ fn every_quota_is_read() {
 fn what_a_tenant_leaves_out_is_as_for_each() {
     let text =
         format!("{ROUTES}[quotas]\nmax_connections = 10\nmax_topics = 5\n[tenant.acme]\nmax_topics = 7\ncpu = 2\n");
-    let of_each = Quotas { connections: Some(10), topics: Some(5), ..Quotas::default() };
+    let of_each = Quotas { connections: Some(10), topics: Some(5), ..usual() };
     assert_eq!(quotas(&text, "default"), of_each);
     let acme = Quotas { topics: Some(7), cpu: Some(Duration::from_secs(2)), ..of_each };
     assert_eq!(quotas(&text, "acme"), acme);
@@ -91,7 +100,7 @@ cpu = 0
             "socklet.toml:10: tenant.A b: \"A b\" is not a name: use 1 to 63 of a-z, 0-9, '-' and '_'",
             "socklet.toml:12: tenant.acme.max_conections: unknown key, did you mean max_connections? (there are max_connections, \
              connection_rate, messages_per_second, bytes_per_second, max_topics, max_instances, max_memory, cpu, max_timers, \
-             log_lines_per_second, max_saved_state)",
+             log_lines_per_second, max_saved_state, max_keyvalue, max_http_requests)",
             "socklet.toml:13: tenant.acme.cpu = \"50%\": expected a number of cores from 0.001 to 1024, such as 0.5, or \"none\"",
             "socklet.toml:14: tenant.acme.messages_per_second = 100: expected a rate such as \"100/s\" or \"60/m\", or \"none\"",
             "socklet.toml:16: quotas.cpu = 0: expected a number of cores from 0.001 to 1024, such as 0.5, or \"none\"",
