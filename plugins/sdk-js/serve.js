@@ -18,6 +18,7 @@ export function serveBehavior(definition, imports, exports) {
     bind(imports);
     const peers = new Peers(() => definition.data?.());
     const ready = starter(definition);
+    const { onMessage = () => {} } = definition;
 
     const behavior = {
         onUpgrade(record) {
@@ -43,9 +44,11 @@ export function serveBehavior(definition, imports, exports) {
         },
 
         onMessage(id, message) {
+            // The call that there are most of: nothing here is for the looks.
             try {
-                ready();
-                plain(definition.onMessage?.(peers.get(id), message.val));
+                if (!ready.yes) ready();
+                const returned = onMessage.call(definition, peers.get(id), message.val);
+                if (returned !== undefined) plain(returned);
             } catch (error) {
                 throw closeFrame(error, "onMessage");
             }
@@ -149,23 +152,22 @@ export function serveAuthenticator(definition, imports) {
 /** Returns what starts the plugin, once; when that fails, every later call fails alike. */
 function starter(definition) {
     let failed;
-    let started = false;
-    return () => {
-        if (started) {
-            if (failed !== undefined) throw failed;
-            return;
-        }
-        started = true;
+    const ready = () => {
+        if (ready.yes) return;
+        if (failed !== undefined) throw failed;
         begin();
         try {
             log.flush();
             readSettings();
             plain(definition.start?.());
+            ready.yes = true;
         } catch (error) {
             failed = new Error("the plugin could not start", { cause: error });
             throw failed;
         }
     };
+    ready.yes = false;
+    return ready;
 }
 
 /** What `onUpgrade` returned, as the host takes it. */

@@ -18,6 +18,9 @@ from ._peers import Peers
 from ._request import Request
 from ._types import Acceptance, Ending, Frame, pairs
 
+#: How many records are kept until there is a host.
+_MOST_EARLY = 16
+
 _DISPOSITIONS = ("process", "skip", "stop")
 
 #: The hooks that belong to an optional export.
@@ -166,9 +169,16 @@ class AuthenticatorExports:
 class _HostHandler(logging.Handler):
     """Has what Python's `logging` writes in the host's log."""
 
+    #: Records from before there was a host: modules are imported when a plugin is built.
+    early: list[logging.LogRecord] = []
+
     def emit(self, record: logging.LogRecord) -> None:
         if not _host.live:
+            self.early.append(record)
+            del self.early[_MOST_EARLY:]
             return
+        while self.early:
+            self.emit(self.early.pop(0))
         line = record.getMessage()
         if record.exc_info and record.exc_info[1]:
             stack = traceback.format_exception(record.exc_info[1])

@@ -54,17 +54,18 @@ fn componentize(project: &Project, environment: &Path) -> Result<Tool, AuthorErr
         return Ok(Tool::at(&own));
     }
     let requirements = project.folder.join(REQUIREMENTS);
-    if !requirements.exists() {
-        if let Some(path) = which::which(COMPONENTIZE).ok().filter(|path| is_right(path)) {
-            return Ok(Tool::at(&path));
-        }
+    if !requirements.exists()
+        && let Some(path) = which::which(COMPONENTIZE).ok().filter(|path| is_right(path))
+    {
+        return Ok(Tool::at(&path));
     }
     let python = Tool::find(NAME, &["python3", "python"], INSTALL)?;
     python.args(["-m", "venv"]).arg(environment).run()?;
     let pip = Tool::at(&environment.join("bin/python")).args(["-m", "pip", "install", "--quiet"]);
-    match requirements.exists() {
-        true => pip.arg("--requirement").arg(&requirements).run()?,
-        false => pip.arg(format!("{COMPONENTIZE}=={VERSION}")).run()?,
+    if requirements.exists() {
+        pip.arg("--requirement").arg(&requirements).run()?;
+    } else {
+        pip.arg(format!("{COMPONENTIZE}=={VERSION}")).run()?;
     }
     if own.is_file() {
         return Ok(Tool::at(&own));
