@@ -213,9 +213,32 @@ fn configuration_keys_and_variables_exist() {
     none(&violations);
 }
 
-/// Whether a block of TOML shows a file of another format: a manifest of Cargo, or the tokens of the admin API.
+/// What a script for `socklet test` has at least once.
+const SCRIPT: &str = "[[test]]";
+
+/// Whether a block of TOML shows a file of another format: a manifest of Cargo, the tokens of the admin API, or a script.
 fn other_files(block: &str) -> bool {
-    ["[package]", "[[token]]"].iter().any(|section| block.lines().any(|line| line == *section))
+    ["[package]", "[[token]]", SCRIPT].iter().any(|section| block.lines().any(|line| line == *section))
+}
+
+#[test]
+fn example_scripts_are_understood() {
+    let blocks = pages().into_iter().flat_map(|(file, page)| {
+        page.blocks
+            .into_iter()
+            .map(move |block| (file.path.clone(), block))
+            .filter(|(_, block)| block.language == "toml")
+    });
+    let scripts: Vec<_> = blocks.filter(|(_, block)| block.text.lines().any(|line| line == SCRIPT)).collect();
+    assert!(scripts.len() > 1);
+    let mut violations = Vec::new();
+    for (path, block) in scripts {
+        let Err(mistakes) = socklet_test::Script::parse(&block.text, Path::new(&path)) else { continue };
+        violations.extend(
+            mistakes.iter().map(|mistake| format!("{path}:{}: {}", block.line + mistake.line, mistake.message)),
+        );
+    }
+    none(&violations);
 }
 
 #[test]

@@ -9,8 +9,9 @@ const EDGES: &[(&str, &[&str])] = &[
     ("socklet-core", &[]),
     ("socklet-server", &["socklet-core"]),
     ("socklet-plugin", &["socklet-core"]),
-    ("socklet", &["socklet-core", "socklet-plugin", "socklet-server"]),
-    ("socklet-tests", &["socklet", "socklet-core", "socklet-plugin", "socklet-server"]),
+    ("socklet-test", &["socklet-core", "socklet-plugin"]),
+    ("socklet", &["socklet-core", "socklet-plugin", "socklet-server", "socklet-test"]),
+    ("socklet-tests", &["socklet", "socklet-core", "socklet-plugin", "socklet-server", "socklet-test"]),
 ];
 
 /// Foreign crates that belong to a layer: what their names begin with, and who may name them.
@@ -24,7 +25,7 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("hyper", &["socklet-server", "socklet"]),
     ("tower", &["socklet-server"]),
     ("clap", &["socklet"]),
-    ("toml", &["socklet"]),
+    ("toml", &["socklet", "socklet-test"]),
 ];
 
 /// A crate of a workspace and what it names, for whatever kind of target.

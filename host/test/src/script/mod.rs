@@ -137,3 +137,80 @@ impl Case {
         Some(Self { name, line: table.line(), plan, steps: read })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The guide's reference.
+    fn guide() -> String {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/testing.md");
+        std::fs::read_to_string(path).unwrap()
+    }
+
+    fn mistakes(text: &str) -> Vec<String> {
+        let Err(mistakes) = Script::parse(text, Path::new("a.toml")) else { return vec![] };
+        mistakes.iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn the_guide_lists_every_step() {
+        let guide = guide();
+        for step in step::names() {
+            assert!(guide.contains(&format!("| `{step} = ")), "host/docs/testing.md does not list {step}");
+        }
+    }
+
+    #[test]
+    fn the_guide_lists_every_key() {
+        let [top] = &mistakes("unknown = 1\n[[test]]\nname = 'a'\nsteps = []\n")[..] else { panic!("one mistake") };
+        let known = top.split_once("(there are ").unwrap().1.trim_end_matches(')');
+        let guide = guide();
+        for key in known.split(", ").filter(|key| *key != "test") {
+            assert!(guide.contains(&format!("`{key}`")), "host/docs/testing.md does not list {key}");
+        }
+    }
+
+    #[test]
+    fn a_test_says_what_is_its_own() {
+        let script = Script::parse(
+            "plugin = 'a.wasm'\nsettings = { a = 1, b = 'x' }\n[[test]]\nname = 'one'\nsettings = { a = 2 }\nsteps = []\n\
+             [[test]]\nname = 'two'\ninstance = 'shared'\nsteps = []\n",
+            Path::new("folder/a.toml"),
+        )
+        .unwrap();
+        let [one, two] = script.cases() else { panic!("two tests") };
+        let setups = [one, two].map(|case| case.plan.setup(&Common::default()).unwrap());
+        let [a, b] = setups.each_ref().map(|setup| setup.behavior.settings["a"].as_str());
+        assert_eq!((a, b, setups[0].behavior.settings["b"].as_str()), ("2", "1", "x"));
+        assert_eq!(setups[0].behavior.source, socklet_plugin::Source::File("folder/a.wasm".into()));
+        assert_eq!(setups[1].instances.policy, socklet_plugin::InstancePolicy::Shared);
+    }
+
+    #[test]
+    fn what_belongs_to_no_step_is_a_mistake() {
+        let of = |step: &str| mistakes(&format!("[[test]]\nname = 'a'\nsteps = [{step}]\n"));
+        assert_eq!(of("{ connect = '/' }"), [""; 0]);
+        for (step, message) in [
+            ("{ connect = '/', path = '/' }", "test.steps.path: unknown key (there are captures, "),
+            ("{ connect = '/', refused = 20 }", "test.steps.refused: expected a status from 100 to 599"),
+            ("{ connect = '/', refused = 401, expect_subprotocol = 'a' }", "test.steps.expect_subprotocol: a request"),
+            ("{ connect = '/', principal = {} }", "test.steps.principal.subject: missing; expected a text"),
+            ("{ connect = '/', client_ip = 'here' }", "test.steps.client_ip: expected an IP address"),
+            ("{ send_binary = '0' }", "test.steps.send_binary: expected bytes in hexadecimal digits"),
+            ("{ send_binary = '0g' }", "test.steps.send_binary: expected bytes in hexadecimal digits"),
+            ("{ send_frame = 'close' }", "test.steps.send_frame: expected \"text\", \"binary\", "),
+            ("{ send_frame = 'text', payload = 'a', payload_hex = '00' }", "test.steps.payload_hex: a frame has one"),
+            ("{ close = true, reason = 'bye' }", "test.steps.reason: an empty close frame has no reason"),
+            ("{ vanish = false }", "test.steps.vanish: expected true"),
+            ("{ expect_timer = 't' }", "test.steps.due_in: missing; expected a duration"),
+            ("{ expect_instance = 'asleep' }", "test.steps.expect_instance: expected \"live\", "),
+            ("{ expect_death = '', kind = 'panic' }", "test.steps.kind: expected one of trap, "),
+            ("{ send_json = { at = 2030-01-01 } }", "test.steps.send_json: expected what JSON can say"),
+            ("{}", "test.steps: missing what happens: one of connect, "),
+        ] {
+            let found = of(step);
+            assert!(found.len() == 1 && found[0].starts_with(&format!("a.toml:3: {message}")), "{step}: {found:?}");
+        }
+    }
+}

@@ -125,6 +125,12 @@ const CODES: std::ops::RangeInclusive<i64> = 1000..=4999;
 /// The peer of steps that name none.
 const PEER: &str = "peer";
 
+/// What steps there are.
+#[cfg(test)]
+pub(super) fn names() -> impl Iterator<Item = &'static str> {
+    VERBS.iter().map(|(name, _)| *name)
+}
+
 // === impl Step ===
 
 impl Step {

@@ -32,8 +32,8 @@ pub(crate) struct Connection {
     /// What arrived at the peer, and nobody has looked at.
     pub(crate) inbox: VecDeque<Arrived>,
     pub(crate) patience: Patience,
-    /// A message of several frames that the plugin has begun, and whether it is text.
-    pub(super) fragment: Option<Opcode>,
+    /// A message of several frames that the plugin has begun: what it is, and what of it was sent.
+    pub(super) fragment: Option<(Opcode, Vec<u8>)>,
     pub(super) messages_sent: u64,
     pub(super) messages_received: u64,
     pub(super) deadlines: Deadlines,

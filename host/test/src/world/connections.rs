@@ -117,22 +117,29 @@ impl Connections for World {
         let mut state = self.state();
         let connection = state.connections.get_mut(&to).ok_or(SendError::Unknown)?;
         connection.check_open()?;
-        let begun = connection.fragment;
         let allowed = match opcode {
             Opcode::Close => false,
             Opcode::Ping | Opcode::Pong => fin && payload.len() <= MAX_CONTROL,
-            Opcode::Continuation => begun.is_some(),
-            Opcode::Text | Opcode::Binary => begun.is_none(),
+            Opcode::Continuation => connection.fragment.is_some(),
+            Opcode::Text | Opcode::Binary => connection.fragment.is_none(),
         };
-        let is_text = opcode == Opcode::Text && fin;
-        if !allowed || is_text && std::str::from_utf8(payload).is_err() {
+        if !allowed {
+            return Err(SendError::Invalid);
+        }
+        let message = (!opcode.is_control()).then(|| {
+            let (of, mut bytes) = connection.fragment.clone().unwrap_or((opcode, Vec::new()));
+            bytes.extend_from_slice(payload);
+            (of, bytes)
+        });
+        // A text may be split inside a character; as a whole it is UTF-8.
+        if fin && matches!(&message, Some((Opcode::Text, bytes)) if std::str::from_utf8(bytes).is_err()) {
             return Err(SendError::Invalid);
         }
         self.queue(&mut state, to, Payload::of_frame(opcode, fin, payload), framed(payload.len()))?;
         if let Some(connection) = state.connections.get_mut(&to)
             && !opcode.is_control()
         {
-            connection.fragment = (!fin).then_some(begun.unwrap_or(opcode));
+            connection.fragment = message.filter(|_| !fin);
         }
         Ok(())
     }

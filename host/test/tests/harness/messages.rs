@@ -3,7 +3,10 @@
 use crate::{guest, panic_of, stock};
 use serde_json::json;
 use socklet_core::Opcode;
-use socklet_test::{Event, Expected, InstancePolicy, Limits, Payload, Request, Setup, SlowConsumer};
+use socklet_test::{
+    CallLimits, Component, Event, Expected, InstancePolicy, Limits, Payload, Request, Setup, SlowConsumer,
+};
+use std::time::Duration;
 
 #[test]
 fn an_echo_sends_back_what_it_hears() {
@@ -46,6 +49,37 @@ fn what_nobody_expected_is_a_failure_at_the_end() {
     assert!(told.starts_with("expected  nothing more\nfound     ada <- text \"one\"\n          and 1 more:"), "{told}");
     let (route, _ada) = begin();
     route.lenient();
+}
+
+/// As the guide has it.
+#[test]
+fn a_room_hears_its_members() {
+    let chat = Component::file("../../plugins/target/wasm32-wasip2/release/chat.wasm").setting("max_text", "100");
+    let route = Setup::new(chat).instance(InstancePolicy::Shared).start().unwrap();
+    let ada = route.connect_as("ada", Request::to("/?name=ada").capture("room", "tea"));
+    ada.expect_json(json!({ "type": "welcome", "you": "ada", "room": "tea", "members": ["ada"] }));
+    for number in 0..3 {
+        route.advance(Duration::from_secs(1));
+        ada.send_json(&json!({ "type": "say", "text": format!("message {number}") }));
+        let at = 1_893_456_001_000_u64 + number * 1_000;
+        ada.expect_json(json!({ "type": "message", "from": "ada", "text": format!("message {number}"), "at": at }));
+    }
+    ada.close(1000, "bye");
+}
+
+#[test]
+fn what_outgrows_its_memory_dies_of_it() {
+    let limits = CallLimits { memory_max: 4 << 20, ..CallLimits::default() };
+    let route = Setup::new(Component::file(guest("exhaust_memory")).limits(limits)).start().unwrap();
+    let ada = route.connect(Request::to("/"));
+    ada.send("exhaust");
+    ada.expect_close(1011);
+    let died = route.conversation().into_iter().find_map(|entry| match entry.event {
+        Event::Died { kind, .. } => Some(kind),
+        _ => None,
+    });
+    assert_eq!(died, Some("memory"));
+    route.expect_death("");
 }
 
 #[test]
