@@ -108,7 +108,7 @@ steps = [{ connect = "/?name=ada", refused = 403 }]
     expected  JSON with {"members":["ada","bob"],"type":"welcome"}
     found     JSON {"members":["ada"],"room":"lobby","type":"welcome","you":"ada"}
               $.members has 1 elements, not 2
-    
+
     so far:
         0.000s  ada connects to /?name=ada
         0.000s  ada is let in
@@ -118,7 +118,7 @@ FAILED  tests/a.toml: nobody expects the second
     tests/a.toml:10: at the end of the test
     expected  nothing more
     found     peer <- text '{"type":"message","from":"ada","text":"hi","at":1893456000000}'
-    
+
     so far:
         0.000s  peer connects to /?name=ada
         0.000s  peer is let in
@@ -131,7 +131,7 @@ FAILED  tests/a.toml: let in, and should not be
     tests/a.toml:21: { connect = "/?name=ada", refused = 403 }
     expected  a refusal with 403
     found     a connection
-    
+
     so far:
         0.000s  peer connects to /?name=ada
         0.000s  peer is let in

@@ -115,6 +115,7 @@ fn told(outcome: &Outcome) -> String {
     if outcome.is_ok() {
         return format!("ok      {file}: {name}");
     }
-    let explanation = outcome.explanation().replace('\n', "\n    ");
-    format!("FAILED  {file}: {name}\n    {explanation}\n")
+    let indented = |line: &str| if line.is_empty() { "\n".to_owned() } else { format!("    {line}\n") };
+    let explanation: String = outcome.explanation().lines().map(indented).collect();
+    format!("FAILED  {file}: {name}\n{explanation}")
 }

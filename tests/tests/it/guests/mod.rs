@@ -6,6 +6,7 @@ mod floods;
 mod framing;
 mod hooks;
 mod memory;
+mod mistakes;
 mod reach;
 mod refused;
 mod sleep;
@@ -14,7 +15,8 @@ mod swap;
 mod time;
 
 use self::{
-    answers::*, auth::*, floods::*, framing::*, hooks::*, memory::*, reach::*, refused::*, sleep::*, swap::*, time::*,
+    answers::*, auth::*, floods::*, framing::*, hooks::*, memory::*, mistakes::*, reach::*, refused::*, sleep::*, swap::*,
+    time::*,
 };
 
 include!(concat!(env!("OUT_DIR"), "/guests.rs"));
