@@ -37,7 +37,7 @@ pub use http1::Answer;
 pub use metrics::Metrics;
 pub use observer::{Obituary, Observer};
 pub use pki::{Authority, Issued, Request, Trust, replace};
-pub use process::{Process, command, finished};
+pub use process::{Process, command, finished, finished_in};
 pub use server::Server;
 pub use stream::{Stream, connect};
 pub use wait::{PATIENCE, eventually, within};

@@ -1,7 +1,7 @@
 //! The binary as operators run it, in a process of its own.
 
 use crate::{
-    Answer, Client, Connect, Metrics, Observer, Wire, binary, eventually,
+    Answer, Client, Connect, Metrics, Observer, PATIENCE, Wire, binary, eventually,
     server::get,
     setup::{self, Setup},
     within,
@@ -15,11 +15,13 @@ use std::{
     path::Path,
     process::Stdio,
     sync::{Arc, Mutex},
+    time::Duration,
 };
 use tokio::{
     io::{AsyncBufReadExt, AsyncRead, BufReader},
     process::{Child, Command},
     task::JoinHandle,
+    time::timeout,
 };
 
 /// A running `socklet`. Killed when it is dropped.
@@ -62,8 +64,15 @@ fn program(program: &Path, arguments: &[&str], folder: &Path) -> Command {
 /// # Panics
 ///
 /// When a signal ends it, or it takes too long.
-pub async fn finished(mut command: Command) -> (i32, String, String) {
-    let output = within("a command", command.output()).await.expect("the binary can be started");
+pub async fn finished(command: Command) -> (i32, String, String) {
+    finished_in(PATIENCE, command).await
+}
+
+/// As [`finished`], for commands that may take longer.
+pub async fn finished_in(patience: Duration, mut command: Command) -> (i32, String, String) {
+    let output = timeout(patience, command.output()).await;
+    let output = output.unwrap_or_else(|_| panic!("{command:?}: not within {patience:?}"));
+    let output = output.expect("the binary can be started");
     let text = |bytes| String::from_utf8(bytes).expect("outputs are text");
     (output.status.code().expect("it ends by itself"), text(output.stdout), text(output.stderr))
 }
@@ -124,6 +133,11 @@ impl Process {
         }
         let folder = tempfile::tempdir().expect("a temporary folder can be made");
         Self::spawn(&all, setup::variables(""), folder).await
+    }
+
+    /// `socklet dev` in the folder of a project, on an address of the system's choice; returns when it serves.
+    pub async fn dev(folder: tempfile::TempDir) -> Self {
+        Self::spawn(&["dev", "--listen", "127.0.0.1:0"], setup::variables(""), folder).await
     }
 
     async fn spawn(arguments: &[&str], variables: Vec<(String, String)>, folder: tempfile::TempDir) -> Self {
@@ -262,6 +276,11 @@ impl Process {
     /// What it has printed so far.
     pub fn printed(&self) -> String {
         self.out.text()
+    }
+
+    /// Waits until it has printed a text.
+    pub async fn until_printed(&self, text: &str) {
+        eventually(&format!("{text:?} printed"), async || self.printed().contains(text)).await;
     }
 
     /// What it has logged so far.

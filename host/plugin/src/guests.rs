@@ -153,6 +153,12 @@ impl Guests {
         Instant::now()
     }
 
+    /// The same moment as the clock of the machine has it, just after it: what a guest computes is measured by that one, also where the
+    /// keepers go by another.
+    pub(crate) fn really(&self, now: Instant) -> std::time::Instant {
+        if self.own_time { std::time::Instant::now() } else { now.into_std() }
+    }
+
     /// Lets something that looks after instances go on by itself. It must end by itself, too.
     pub(crate) fn keep(&self, work: impl Future<Output = ()> + Send + 'static) {
         self.keepers.spawn(work);

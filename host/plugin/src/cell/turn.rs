@@ -222,7 +222,7 @@ impl Turn {
         R: Send + 'static,
         F: Future<Output = (Box<BehaviorInstance>, wasmtime::Result<R>)> + Send + 'static,
     {
-        let (began, wait) = (self.began.into_std(), self.version().scope().wait);
+        let (began, wait) = (self.cell.serving.guests().really(self.began), self.version().scope().wait);
         match self.content.take() {
             Some(Content::Live(mut instance)) => {
                 instance.refill();

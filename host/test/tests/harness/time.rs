@@ -57,6 +57,16 @@ fn a_guest_that_sleeps_makes_time_pass() {
 }
 
 #[test]
+fn what_a_call_may_compute_does_not_depend_on_when_it_begins() {
+    let route = Setup::new(guest("compute")).start().unwrap();
+    let ada = route.connect(Request::to("/"));
+    // Real time goes by, more than a call may compute, and none of the test's own.
+    std::thread::sleep(Duration::from_millis(300));
+    ada.send("5000");
+    ada.expect("done");
+}
+
+#[test]
 fn chance_is_the_same_in_each_run() {
     let numbers = |seed| {
         let route = Setup::new(guest("reporter")).seed(seed).start().unwrap();

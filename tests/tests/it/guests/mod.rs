@@ -15,8 +15,8 @@ mod swap;
 mod time;
 
 use self::{
-    answers::*, auth::*, floods::*, framing::*, hooks::*, memory::*, mistakes::*, reach::*, refused::*, sleep::*, swap::*,
-    time::*,
+    answers::*, auth::*, floods::*, framing::*, hooks::*, memory::*, mistakes::*, reach::*, refused::*, sleep::*,
+    swap::*, time::*,
 };
 
 include!(concat!(env!("OUT_DIR"), "/guests.rs"));

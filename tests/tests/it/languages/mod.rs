@@ -1,13 +1,17 @@
 //! Plugins in every language: the examples are built as their authors build them, and keep the same conversations (tests/conformance),
 //! by `socklet test` and by a real server.
 
+mod dev;
 mod play;
 
-use socklet_tests::{command, finished, repository};
-use std::{env, fs, path::PathBuf};
+use socklet_tests::{command, finished_in, repository};
+use std::{env, fs, path::PathBuf, time::Duration};
 
 /// What the kit wants of a language.
 const EXAMPLES: [&str; 4] = ["echo", "counter", "chat", "token-auth"];
+
+/// How long a build may take, or to compile what was built: dependencies may have to be built, or a component of 18 MB to be compiled.
+const PATIENCE: Duration = Duration::from_secs(900);
 
 /// Builds the examples of a language, and has them keep every conversation.
 async fn conform(language: &str) {
@@ -17,13 +21,13 @@ async fn conform(language: &str) {
         let project = examples.join(example);
         let mut build = command(&["build", "."], &project);
         build.env("PATH", path());
-        let (code, out, err) = finished(build).await;
+        let (code, out, err) = finished_in(PATIENCE, build).await;
         assert_eq!(code, 0, "{language} {example}: {out}{err}");
         let component = format!("{example}.wasm");
         fs::copy(project.join("build").join(&component), kit.path().join(&component)).unwrap();
     }
     play::scripts(kit.path());
-    let (code, out, err) = finished(command(&["test", "."], kit.path())).await;
+    let (code, out, err) = finished_in(PATIENCE, command(&["test", "."], kit.path())).await;
     assert_eq!(code, 0, "{language}: {out}{err}");
     play::all(kit.path()).await;
 }
