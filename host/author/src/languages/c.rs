@@ -9,8 +9,7 @@ use std::{
 
 const LANGUAGE: &str = "C";
 /// From new to old; the last is what the system calls its own.
-const CLANGS: [&str; 8] =
-    ["clang-22", "clang-21", "clang-20", "clang-19", "clang-18", "clang-17", "clang-16", "clang"];
+const CLANGS: [&str; 8] = ["clang-22", "clang-21", "clang-20", "clang-19", "clang-18", "clang-17", "clang-16", "clang"];
 const INSTALL: &str = "install clang with its WebAssembly parts and wasi-libc: on Debian and Ubuntu `apt-get install clang-19 lld-19 \
     wasi-libc libclang-rt-19-dev-wasm32`; elsewhere unpack a wasi-sdk and name its folder in WASI_SDK_PATH";
 
@@ -18,7 +17,8 @@ const INSTALL: &str = "install clang with its WebAssembly parts and wasi-libc: o
 const FLAGS: [&str; 6] = ["-std=c17", "-Oz", "-Wall", "-Wextra", "-ffunction-sections", "-fdata-sections"];
 
 /// 64 KiB of stack, and room for the first allocations: what makes an instance lean.
-const LINK: [&str; 3] = ["-mexec-model=reactor", "-Wl,--stack-first,-zstack-size=65536,--strip-all", "-Wl,--initial-memory=262144"];
+const LINK: [&str; 3] =
+    ["-mexec-model=reactor", "-Wl,--stack-first,-zstack-size=65536,--strip-all", "-Wl,--initial-memory=262144"];
 
 /// Where the compiler and the C library are.
 struct Toolchain {
