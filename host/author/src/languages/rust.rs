@@ -25,8 +25,6 @@ publish = false
 serde = { version = "1", features = ["derive"] }
 serde_json = "1"
 wit-bindgen = { version = "0.63", default-features = false, features = ["macros", "realloc"] }
-
-[workspace]
 "#;
 
 pub(super) fn prepare(project: &Project, _world: &World) -> Result<(), AuthorError> {
