@@ -16,6 +16,6 @@ pub(crate) fn component(world: &World, module: &[u8]) -> Result<Vec<u8>, AuthorE
         .and_then(|encoder| {
             encoder.adapter(wasi_preview1_component_adapter_provider::WASI_SNAPSHOT_PREVIEW1_ADAPTER_NAME, adapter)
         })
-        .and_then(|mut encoder| encoder.encode())
+        .and_then(|encoder| encoder.encode())
         .map_err(failed)
 }
