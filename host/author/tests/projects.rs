@@ -17,7 +17,8 @@ fn builds(folder: &Path, language: Language, kind: Kind) -> bool {
         }
         Err(error @ AuthorError::Missing { .. }) => {
             // Past the test runner, which would keep it to itself.
-            writeln!(std::io::stderr(), "\n!!! SKIPPED: building {language} {kind}: {error}\n").unwrap();
+            let line = format!("\n!!! SKIPPED: building {language} {kind}: {error}\n\n");
+            std::io::stderr().write_all(line.as_bytes()).unwrap();
             false
         }
         Err(error) => panic!("{language} {kind}: {error}"),
