@@ -1,5 +1,7 @@
 //! Makes and builds projects without the whole of Socklet: `author new LANG FOLDER [authenticator]`, `author build FOLDER`.
 
+#![expect(clippy::print_stdout, reason = "a command prints")]
+
 use anyhow::{Context, bail};
 use socklet_author::{Kind, Project, build, create};
 use std::{env, path::Path};

@@ -14,6 +14,11 @@ pub(crate) struct Contract;
 #[folder = "templates"]
 pub(crate) struct Templates;
 
+/// `plugins/sdk-rust`.
+#[derive(RustEmbed)]
+#[folder = "../../plugins/sdk-rust"]
+pub(crate) struct SdkRust;
+
 /// `plugins/sdk-c`.
 #[derive(RustEmbed)]
 #[folder = "../../plugins/sdk-c"]

@@ -54,6 +54,17 @@ impl Tool {
         self
     }
 
+    /// Runs it to its end, and returns what it prints.
+    pub(crate) fn output(mut self) -> Result<String, AuthorError> {
+        let command = self.command.get_program().display().to_string();
+        let failed = |status: String| AuthorError::Failed { command: command.clone(), status };
+        let output = self.command.stderr(Stdio::inherit()).output().map_err(|error| failed(error.to_string()))?;
+        if !output.status.success() {
+            return Err(failed(output.status.to_string()));
+        }
+        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+    }
+
     /// Runs it to its end. What it prints goes to the standard error.
     pub(crate) fn run(mut self) -> Result<(), AuthorError> {
         let command = || format!("{:?}", self.command.get_program()).replace('"', "");

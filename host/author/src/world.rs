@@ -11,6 +11,7 @@ pub(crate) const WORLD: &str = "this";
 #[derive(Debug)]
 pub(crate) struct World {
     /// The folder of WIT files, for tools that read it themselves.
+    #[allow(dead_code, reason = "for the languages whose tools read WIT themselves")]
     pub(crate) folder: PathBuf,
     /// All of it.
     pub(crate) resolve: Resolve,

@@ -69,6 +69,7 @@ pub mod keyvalue;
 pub mod log;
 mod message;
 mod optional;
+mod peer;
 mod principal;
 mod query;
 mod request;
@@ -88,6 +89,7 @@ pub use bindings::behavior_plugin::socklet::plugin::types::{CloseFrame, Field, M
 pub use close::Close;
 pub use connection::{Connection, connections, count, send_all};
 pub use optional::{Frames, State, TimerEvents};
+pub use peer::{Peer, PerConnection};
 pub use query::percent_decode;
 pub use same::same;
 pub use settings::{SettingsError, setting, settings, settings_from};

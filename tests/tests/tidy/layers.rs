@@ -7,17 +7,18 @@ use std::{collections::BTreeMap, process::Command};
 /// Our crates, and which of ours each may name.
 const EDGES: &[(&str, &[&str])] = &[
     ("socklet-core", &[]),
+    ("socklet-author", &[]),
     ("socklet-server", &["socklet-core"]),
     ("socklet-plugin", &["socklet-core"]),
     ("socklet-test", &["socklet-core", "socklet-plugin"]),
-    ("socklet", &["socklet-core", "socklet-plugin", "socklet-server", "socklet-test"]),
+    ("socklet", &["socklet-author", "socklet-core", "socklet-plugin", "socklet-server", "socklet-test"]),
     ("socklet-tests", &["socklet", "socklet-core", "socklet-plugin", "socklet-server", "socklet-test"]),
 ];
 
 /// Foreign crates that belong to a layer: what their names begin with, and who may name them.
 const OWNERS: &[(&str, &[&str])] = &[
-    ("wasm", &["socklet-plugin"]),
-    ("wit-", &["socklet-plugin"]),
+    ("wasm", &["socklet-plugin", "socklet-author"]),
+    ("wit-", &["socklet-plugin", "socklet-author"]),
     ("cranelift", &["socklet-plugin"]),
     ("tokio-tungstenite", &["socklet-server", "socklet-tests"]),
     ("tungstenite", &["socklet-server", "socklet-tests"]),
@@ -25,7 +26,7 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("hyper", &["socklet-server", "socklet"]),
     ("tower", &["socklet-server"]),
     ("clap", &["socklet"]),
-    ("toml", &["socklet", "socklet-test"]),
+    ("toml", &["socklet", "socklet-author", "socklet-test"]),
 ];
 
 /// A crate of a workspace and what it names, for whatever kind of target.

@@ -1,11 +1,11 @@
-//! LANG.
+//! Zig: not yet.
 
 use crate::{AuthorError, Project, world::World};
 
 pub(super) fn prepare(_project: &Project, _world: &World) -> Result<(), AuthorError> {
-    Ok(())
+    Err(AuthorError::NotYet("Zig"))
 }
 
 pub(super) fn compile(_project: &Project, _world: &World) -> Result<Vec<u8>, AuthorError> {
-    Ok(Vec::new())
+    Err(AuthorError::NotYet("Zig"))
 }
