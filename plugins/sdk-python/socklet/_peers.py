@@ -61,8 +61,9 @@ class Peers(Generic[B]):
     def drop(self, id: int) -> None:
         """Forgets a connection, and its timers."""
         peer = self._open.pop(id, None)
-        for name in list(peer._timers) if peer else ():
-            peer.cancel_timer(name)
+        if peer is not None:
+            for name in list(peer._timers):
+                peer.cancel_timer(name)
 
     def save(self) -> bytes:
         """All of them and the instance's own state."""

@@ -9,16 +9,16 @@ const host = testHost(plugin, { settings: { users: { ada: "lovelace" } } });
 const ask = (credentials) => host.authenticate({ headers: { authorization: `Basic ${btoa(credentials)}` } });
 
 test("knows its users", () => {
-    const { tag, val } = ask("ada:lovelace");
-    assert.equal(tag, "grant");
-    assert.equal(val.subject, "ada");
+    const verdict = ask("ada:lovelace");
+    assert(verdict.tag === "grant");
+    assert.equal(verdict.val.subject, "ada");
 });
 
 test("denies wrong passwords", () => {
     for (const wrong of ["ada:byron", "bob:", "ada:", "bob:lovelace"]) {
-        const { tag, val } = ask(wrong);
-        assert.equal(tag, "deny");
-        assert.equal(val.status, 401);
+        const verdict = ask(wrong);
+        assert(verdict.tag === "deny");
+        assert.equal(verdict.val.status, 401);
     }
 });
 
