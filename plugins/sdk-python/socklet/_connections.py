@@ -146,7 +146,7 @@ class connections:
     @staticmethod
     def send_all(message: Message, but: Connection | None = None) -> int:
         """Queues a message for all but one; returns how many on this node accepted it."""
-        return _host.imports.connections.send_all(wire(message), but.id if but else None)
+        return _host.imports.connections.send_all(wire(message), None if but is None else but.id)
 
 
 class topics:
@@ -155,7 +155,7 @@ class topics:
     @staticmethod
     def publish(topic: str, message: Message, but: Connection | None = None) -> int:
         """Queues a message for every subscriber but one; returns how many on this node accepted it."""
-        return _host.imports.topics.publish(topic, wire(message), but.id if but else None)
+        return _host.imports.topics.publish(topic, wire(message), None if but is None else but.id)
 
     @staticmethod
     def subscribers(topic: str) -> list[int]:

@@ -50,13 +50,15 @@ class Peers(Generic[B]):
         """A connection that is open; a fresh object where an instance before this one served it."""
         peer = self._open.get(id)
         if peer is None:
-            peer = self._accepted.pop(id, None) or self.ask(id)
+            peer = self._accepted.pop(id, None)
+            # Not by truth, which is the plugin's to define.
+            peer = self.ask(id) if peer is None else peer
             self._open[id] = peer
         return peer
 
     def find(self, id: int) -> B | None:
         """The connection of a timer; None when it is not there any more."""
-        return self._open.get(id) or self._accepted.get(id)
+        return self._open.get(id, self._accepted.get(id))
 
     def drop(self, id: int) -> None:
         """Forgets a connection, and its timers."""

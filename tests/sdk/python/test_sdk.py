@@ -21,6 +21,9 @@ class BehaviorTest(unittest.TestCase):
                 self.count += 1
                 self.send(str(self.count))
 
+            def __bool__(self) -> bool:
+                return False
+
             def on_close(self, ending: Ending) -> None:
                 seen.append((self.count, ending.code, ending.reason, ending.cause))
 
