@@ -20,7 +20,7 @@ strip --strip-all "$dist/bin/socklet"
 version=$("$dist/bin/socklet" --version)
 version=${version##* }
 
-for plugin in basic_auth chat counter echo ip_auth; do
+for plugin in basic_auth chat counter echo ip_auth jwt_auth jwt_auth_remote webhook_auth; do
     install -m 644 "$components/$plugin.wasm" "$dist/plugins/"
 done
 

@@ -6,7 +6,7 @@ use crate::{
     config::{OnSwap, PluginConfig, Source},
     contract::Kind,
     error::LoadError,
-    grants::{Grant, Granted, Reach, Ways},
+    grants::{Grant, Reach, Ways},
     guests::Guests,
     host::log::{GuestLog, clean},
     household::Households,
@@ -225,9 +225,8 @@ impl Loaded {
         };
         let is_fleeting = *policy == InstancePolicy::Event;
         let linked = self.fleeting.get().filter(|_| is_fleeting).unwrap_or(linked).clone();
-        let granted = self.granted(tenant);
         let usage = self.usage(tenant, route);
-        let scope = self.scope(tenant, route, (Some(connections.clone()), granted), linked.slots(), usage);
+        let scope = self.scope(tenant, route, (Some(connections.clone()), &self.reach), linked.slots(), usage);
         Some(Version::new(self.clone(), linked, scope, rules, is_fleeting))
     }
 
@@ -237,7 +236,7 @@ impl Loaded {
         Some(Judge::new(
             self.clone(),
             linked.clone(),
-            self.scope(tenant, route, (None, self.granted(tenant)), linked.slots(), self.usage(tenant, route)),
+            self.scope(tenant, route, (None, &self.reach), linked.slots(), self.usage(tenant, route)),
         ))
     }
 
@@ -245,15 +244,11 @@ impl Loaded {
         self.common.ledger.open(tenant.name(), route, &self.config.name, (self.number, &self.digest))
     }
 
-    fn granted(&self, tenant: &Arc<Tenant>) -> Granted {
-        self.reach.of(tenant, &self.common.households.get(tenant).requests)
-    }
-
     fn scope(
         &self,
         tenant: &Arc<Tenant>,
         route: &RouteName,
-        (connections, granted): (Option<Arc<dyn Connections>>, Granted),
+        (connections, reach): (Option<Arc<dyn Connections>>, &Reach),
         slots: &Slots,
         usage: Arc<Usage>,
     ) -> Arc<Scope> {
@@ -275,7 +270,7 @@ impl Loaded {
             wait: limits.wait.unwrap_or(wait),
             limits: limits.clone(),
             connections,
-            granted,
+            granted: reach.of(tenant, &household.requests),
             metrics: metrics.clone(),
             census: self.census.clone(),
             usage,
@@ -289,7 +284,8 @@ impl Loaded {
     pub(crate) async fn try_start(self: Arc<Self>, tenant: Arc<Tenant>) -> Result<(), LoadError> {
         let route = "-".parse().expect("a valid name");
         // It serves nobody: nothing is in its reach.
-        let scope = |slots: &Slots| self.scope(&tenant, &route, (None, Granted::default()), slots, Arc::default());
+        let nothing = Reach::default();
+        let scope = |slots: &Slots| self.scope(&tenant, &route, (None, &nothing), slots, Arc::default());
         match &self.linked {
             AnyLinked::Authenticator(linked) => try_linked(linked, &scope(linked.slots())).await,
             AnyLinked::Behavior(linked) => {

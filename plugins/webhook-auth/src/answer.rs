@@ -66,7 +66,8 @@ mod tests {
     use super::*;
 
     fn response(status: u16, body: &str) -> http::Response {
-        let headers = vec![("www-authenticate".to_owned(), b"Bearer".to_vec()), ("set-cookie".to_owned(), b"x".to_vec())];
+        let headers =
+            vec![("www-authenticate".to_owned(), b"Bearer".to_vec()), ("set-cookie".to_owned(), b"x".to_vec())];
         http::Response { status, headers, body: body.as_bytes().to_vec() }
     }
 

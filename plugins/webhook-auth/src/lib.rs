@@ -36,7 +36,8 @@ impl Authenticator for WebhookAuth {
 
 impl WebhookAuth {
     fn ask(&self, request: &Request) -> Result<Verdict, String> {
-        let question = serde_json::to_vec(&Question::new(request, &self.settings)).map_err(|error| error.to_string())?;
+        let question =
+            serde_json::to_vec(&Question::new(request, &self.settings)).map_err(|error| error.to_string())?;
         let mut asked = http::Request::post(self.settings.url.as_str(), question)
             .header("content-type", "application/json")
             .header("accept", "application/json")

@@ -30,9 +30,8 @@ impl<'a> Question<'a> {
         for field in request.headers.iter().filter(|field| settings.forward_headers.contains(&field.name)) {
             headers.entry(field.name.as_str()).or_default().push(field.value.as_str());
         }
-        let pairs = |pairs: &'a [(String, String)]| {
-            pairs.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect()
-        };
+        let pairs =
+            |pairs: &'a [(String, String)]| pairs.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
         Self {
             tenant: request.attribute("tenant"),
             route: request.attribute("route"),

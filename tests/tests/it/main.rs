@@ -45,5 +45,6 @@ mod smoke;
 mod tenant_files;
 mod thousands;
 mod tls;
+mod tokens;
 mod traces;
 mod usage;

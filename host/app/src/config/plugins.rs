@@ -14,9 +14,14 @@ use std::{
     collections::BTreeMap,
     ffi::OsString,
     fmt,
+    fs::File,
+    io::Read,
     path::{Path, PathBuf},
     time::Duration,
 };
+
+/// The largest setting in a file, in bytes.
+const MAX_SETTING: u64 = 1 << 20;
 
 /// The compiler, its threads, and a small plugin.
 const MIN_COMPILE_MEMORY: usize = 64 << 20;
@@ -112,6 +117,7 @@ fn plugin(name: &str, table: &Table<'_>, folder: &Path, tenant: Option<&TenantNa
     if !source.is_file() {
         table.wrong("source", format!("there is no file {}", source.display()));
     }
+    let settings = with_files(table, &plugin, folder);
     let usual = if tenant.is_some() { Load::Lazy } else { Load::Eager };
     Some(PluginPlan {
         tenant: tenant.cloned(),
@@ -119,7 +125,7 @@ fn plugin(name: &str, table: &Table<'_>, folder: &Path, tenant: Option<&TenantNa
         source,
         digest: plugin.digest.map(|digest| digest.0),
         upload: None,
-        settings: plugin.settings.0,
+        settings,
         timeout: plugin.timeout,
         wait_timeout: plugin.wait_timeout,
         memory_max: plugin.memory_max.0,
@@ -133,6 +139,35 @@ fn plugin(name: &str, table: &Table<'_>, folder: &Path, tenant: Option<&TenantNa
         grants: grants?,
         place: table.place("source"),
     })
+}
+
+/// The settings, with those that are in files.
+fn with_files(table: &Table<'_>, plugin: &sections::Plugin, folder: &Path) -> BTreeMap<String, String> {
+    let mut settings = plugin.settings.0.clone();
+    for (key, path) in &plugin.settings_files.0 {
+        let path = folder.join(path);
+        match text(&path) {
+            Ok(_) if settings.contains_key(key) => {
+                table.wrong("settings_files", format!("the setting {key} is written in settings, too: write it once"));
+            }
+            Ok(text) => drop(settings.insert(key.clone(), text)),
+            Err(why) => table.wrong("settings_files", format!("{}: {why}", path.display())),
+        }
+    }
+    settings
+}
+
+/// A setting as it is in a file.
+fn text(path: &Path) -> Result<String, String> {
+    let mut text = String::new();
+    let file = File::open(path).map_err(|error| error.to_string())?;
+    file.take(MAX_SETTING + 1).read_to_string(&mut text).map_err(|error| error.to_string())?;
+    if text.len() as u64 > MAX_SETTING {
+        return Err(format!("more than {MAX_SETTING} bytes are no setting"));
+    }
+    let end = text.strip_suffix('\n').map(|line| line.strip_suffix('\r').unwrap_or(line).len());
+    text.truncate(end.unwrap_or(text.len()));
+    Ok(text)
 }
 
 fn grants(table: &Table<'_>) -> Option<Grants> {

@@ -233,6 +233,9 @@ section! {
             => "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
         /// What the plugin reads: texts as they are, everything else as JSON.
         settings: Settings = {};
+        /// More of what it reads: settings, and the files that their texts are in, such as a secret or a set of keys. The end of the last
+        /// line is left out. They are read when the configuration is.
+        settings_files: Pairs = {};
         /// The longest that a call may compute. Left out: 100ms for a behavior, 2s for an authenticator.
         timeout: Option<Duration> => "100ms";
         /// The longest that a call may take in all, its waits for the host included. Left out: 30s for a behavior, 5s for an authenticator.

@@ -1,6 +1,7 @@
 //! Configurations as people write them, right and wrong.
 
 mod edge;
+mod grants;
 mod tenants;
 
 use super::{print, schema::Section, sections::SECTIONS, value::Form, *};
@@ -191,7 +192,6 @@ compile_memory = "1MiB"
             "socklet.toml:15: route.heartbeat.interval = \"2d\": heartbeat interval 172800s is not between 1s and 24h",
             "socklet.toml:18: plugin.chat.source = \"file:missing.wasm\": there is no file missing.wasm",
             "socklet.toml:19: plugin.chat.timeout = 100: expected a duration such as \"25s\", \"100ms\" or \"5m\"",
-            "socklet.toml:20: plugin.chat.grants.http: this version does not serve it yet: outgoing HTTP; leave it out",
             "socklet.toml:22: plugin.auth.source: missing; expected \"file:\" and a path, from the folder of the configuration file",
             "socklet.toml:25: limits.slow_consumer = \"drop\": expected \"close\", \"drop-newest\" or \"drop-oldest\"",
             "socklet.toml:26: limits.max_fragments = 0: expected a whole number from 1",

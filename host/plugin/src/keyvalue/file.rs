@@ -395,6 +395,7 @@ mod tests {
         let job = Job { quota: Some(10), ..job(Operation::Set(vec![("l".into(), vec![0; 50])])) };
         let shrinks = Job { store: "b".parse().unwrap(), ..job };
         assert_eq!(file.run(shrinks).await, Ok(Answer::Done), "less is no more");
+        run("b", Operation::Delete(vec!["l".into()])).await.unwrap();
         let twice = Operation::Set(vec![("m".into(), b"1".to_vec()), ("m".into(), b"2".to_vec())]);
         run("c", twice).await.unwrap();
         assert_eq!(run("c", get(&["m"])).await, Ok(values(&[Some("2")])));
