@@ -22,8 +22,8 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("cranelift", &["socklet-plugin"]),
     ("tokio-tungstenite", &["socklet-server", "socklet-tests"]),
     ("tungstenite", &["socklet-server", "socklet-tests"]),
-    // The second for the listeners of operators, and for the commands that ask one.
-    ("hyper", &["socklet-server", "socklet"]),
+    // The second for the listeners of operators, and for the commands that ask one; the third for requests that plugins are granted.
+    ("hyper", &["socklet-server", "socklet", "socklet-plugin"]),
     ("tower", &["socklet-server"]),
     ("clap", &["socklet"]),
     ("toml", &["socklet", "socklet-author", "socklet-test"]),

@@ -151,6 +151,7 @@ fn with_files(table: &Table<'_>, plugin: &sections::Plugin, folder: &Path) -> BT
                 table.wrong("settings_files", format!("the setting {key} is written in settings, too: write it once"));
             }
             Ok(text) => drop(settings.insert(key.clone(), text)),
+            Err(_) if !path.is_file() => table.wrong("settings_files", format!("there is no file {}", path.display())),
             Err(why) => table.wrong("settings_files", format!("{}: {why}", path.display())),
         }
     }
