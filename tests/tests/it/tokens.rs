@@ -2,7 +2,7 @@
 
 use crate::clients::passes;
 use serde_json::{Value, json};
-use socklet_tests::{Answer, Connect, Server};
+use socklet_tests::{Answer, Authority, Connect, Process, Server};
 use std::{
     path::Path,
     sync::{Arc, Mutex},
@@ -266,4 +266,39 @@ async fn an_endpoint_says_who_comes_in() {
     assert_eq!((&question["client_ip"], &question["path"]), (&json!("127.0.0.1"), &json!("/")));
     drop(web);
     assert_eq!(refused(server.at("/?yes")).await.status, 503, "fails closed");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn keys_come_over_tls_from_those_whom_the_system_trusts() {
+    let (folder, tokens) = (tempfile::tempdir().unwrap(), tokens(60).await);
+    let path = folder.path().display();
+    let authority = Authority::new("Test");
+    authority.issue(&["localhost"]).write(folder.path(), "web");
+    std::fs::create_dir(folder.path().join("public")).unwrap();
+    std::fs::write(folder.path().join("public/keys.json"), tokens["keys"].to_string()).unwrap();
+    let web = Server::start(&format!(
+        "[[listener]]\nbind = '127.0.0.1:0'\ntls = {{ cert = '{path}/web.pem', key = '{path}/web.key' }}\n\
+         [[route]]\npath = '/{{*file}}'\nstatic = '{path}/public'\n"
+    ))
+    .await;
+    let address = web.address().to_string();
+    let port = address.rsplit_once(':').unwrap().1;
+    for (trusted, status) in [(&authority, 101), (&Authority::new("Other"), 503)] {
+        let own = tempfile::tempdir().unwrap();
+        std::fs::write(own.path().join("ca.pem"), trusted.pem()).unwrap();
+        let server = Process::start_limited(
+            own,
+            &format!(
+                "[[route]]\ndefault = true\nbehavior = 'main'\nauthenticators = ['auth']\n[plugin.main]\nsource = 'guest:reporter'\n\
+                 [plugin.auth]\nsource = 'stock:jwt_auth_remote'\n[plugin.auth.settings]\naudience = ['chat']\n\
+                 keys_url = 'https://localhost:{port}/keys.json'\n[plugin.auth.grants]\nhttp = ['https://localhost:{port}']\n\
+                 http_private = true\nkeyvalue = ['jwt-auth']\n[grants]\nkeyvalue_dir = 'stores'\n"
+            ),
+            "export SSL_CERT_FILE=ca.pem",
+        )
+        .await;
+        let token = tokens["good"]["PS256"].as_str().unwrap();
+        let answer = server.at("/").header("authorization", &format!("Bearer {token}")).answer().await;
+        assert_eq!(answer.status, status);
+    }
 }

@@ -6,7 +6,7 @@ use crate::{
 };
 use futures_util::future::join_all;
 use socklet_core::{CallError, DeathKind, Quotas, Tenant};
-use socklet_plugin::{Grant, Grants, HttpGrant, HttpLimits, InstancePolicy, PluginConfig, inspect};
+use socklet_plugin::{Grant, Grants, HttpGrant, HttpLimits, InstancePolicy, PluginConfig, RouteInstances, inspect};
 use std::{path::Path, sync::Arc, time::Duration};
 
 /// The guest with these origins, and the store `own`.
@@ -303,4 +303,42 @@ async fn an_instance_for_each_event_reaches_the_same() {
     assert_eq!(client.ask("kv own set a 1").await, "set");
     assert_eq!(client.ask("kv own get a").await, "1");
     assert_eq!(client.ask(&format!("get {address}/x")).await, "200 hello");
+}
+
+#[tokio::test]
+async fn an_instance_that_sleeps_lets_go_and_finds_its_stores_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let (host, web) = (host(folder.path()), Web::start().await);
+    let authority = format!("127.0.0.1:{}", web.port);
+    let config = PluginConfig { stateless: true, ..reach(&[format!("http://{authority}")], false) };
+    let hibernate_after = Some(Duration::from_millis(20));
+    let instances = RouteInstances { policy: InstancePolicy::Connection, hibernate_after, max_deaths: None };
+    let mut client = host.route_with(config, instances).await.connect("").await;
+    assert_eq!(client.ask("kv own set a 1").await, "set");
+    assert_eq!(client.ask(&format!("begin {authority}")).await, "begun");
+    host.until("plugin_instances{state=\"hibernated\"}", 1.0).await;
+    assert_eq!(client.ask("kv own get a").await, "1");
+}
+
+#[tokio::test]
+async fn another_version_has_other_grants() {
+    let folder = tempfile::tempdir().unwrap();
+    let host = host(folder.path());
+    let config = PluginConfig { stateless: true, ..reach(&[], false) };
+    let plugin = host.load(config.clone()).await.unwrap();
+    let mut client = crate::harness::connect(&plugin, &tenant("acme", Quotas::default()), "main").await;
+    assert_eq!(client.ask("kv own set a 1").await, "set");
+    let grants = Grants { keyvalue: Some(vec!["other".parse().unwrap()]), ..config.grants.clone() };
+    plugin.swap(PluginConfig { grants, ..config.clone() }).await.unwrap();
+    let moved = async {
+        while client.ask("kv own get a").await != "AccessDenied" {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), moved).await.expect("the instance moves between two calls");
+    assert_eq!(client.ask("kv other get a").await, "none");
+    let grants = Grants { keyvalue: None, ..config.grants.clone() };
+    let error = plugin.swap(PluginConfig { grants, ..config }).await.unwrap_err().to_string();
+    assert!(error.contains("which is not granted: write keyvalue"), "{error}");
+    assert_eq!(client.ask("kv other get a").await, "none", "it goes on as it was");
 }
