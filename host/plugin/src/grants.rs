@@ -6,7 +6,7 @@ use crate::{
     keyvalue::{Folder, Keeper, KeyvalueConfig, Shelf},
     outgoing::{AllowedOrigin, Client, HttpLimits, Queue},
 };
-use socklet_core::{StoreName, Tenant};
+use socklet_core::{PluginId, StoreName, Tenant};
 use std::{
     fmt,
     sync::{Arc, Mutex, PoisonError},
@@ -90,17 +90,15 @@ pub(crate) struct Http {
 // === impl Grants ===
 
 impl Grants {
-    /// What is wrong with a component that needs more than this, and what to write about it.
-    pub(crate) fn missing(&self, imports: &[Import]) -> Vec<String> {
-        let missing = |import: &Import| match import.status {
-            ImportStatus::NeedsGrant(grant) if !self.has(grant) => Some(format!(
-                "it imports {}, which is not granted: write {} in [plugin.NAME.grants]",
-                import.name,
-                grant.example()
-            )),
-            _ => None,
+    /// What is wrong with a plugin's component that needs more than this, and what to write about it.
+    pub(crate) fn missing(&self, plugin: &PluginId, imports: &[Import]) -> Vec<String> {
+        let missing = |grant: &Grant| {
+            let names = imports.iter().filter(|import| import.status == ImportStatus::NeedsGrant(*grant));
+            let names: Vec<_> = names.map(|import| import.name.as_str()).collect();
+            let (names, line, plugin) = (names.join(", "), grant.example(), &plugin.name);
+            format!("it imports {names}, which is not granted: write {line} in [plugin.{plugin}.grants]")
         };
-        imports.iter().filter_map(missing).collect()
+        Grant::needed(imports).iter().filter(|grant| !self.has(**grant)).map(missing).collect()
     }
 
     /// What is granted and not needed.

@@ -58,7 +58,7 @@ pub(crate) fn prepare(config: &PluginConfig, engines: &Engines, tools: &Tools<'_
         Some(kind) if inspection.problems.is_empty() => kind,
         _ => return Err(LoadError::Misfit(inspection.problems)),
     };
-    let missing = config.grants.missing(&inspection.imports);
+    let missing = config.grants.missing(&config.name, &inspection.imports);
     if !missing.is_empty() {
         return Err(LoadError::Misfit(missing));
     }

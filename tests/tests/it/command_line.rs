@@ -122,6 +122,30 @@ async fn inspect_knows_every_guest() {
 }
 
 #[tokio::test]
+async fn check_knows_what_is_granted_and_what_is_needed() {
+    let folder = tempfile::tempdir().unwrap();
+    let (echo, reach) = (stock("echo").display().to_string(), guest("reach").display().to_string());
+    let route = |source: &str, grants: &str| {
+        format!(
+            "[[route]]\npath = '/'\nbehavior = 'main'\n[plugin.main]\nsource = 'file:{source}'\n[plugin.main.grants]\n{grants}"
+        )
+    };
+    let stores = "[grants]\nkeyvalue_dir = 'stores'\n";
+    for (text, code, words) in [
+        (route(&reach, ""), 64, "write keyvalue = [\"NAME\"] in [plugin.main.grants]"),
+        (route(&reach, "http = []\n"), 64, "which is not granted: write keyvalue"),
+        (route(&reach, "http = []\nkeyvalue = ['a']\n"), 64, "write keyvalue_dir in [grants]"),
+        (route(&reach, &format!("http = []\nkeyvalue = ['a']\n{stores}")), 0, ""),
+        (route(&echo, "http = []\n"), 0, "warning: the plugin main is granted http and does not import it"),
+    ] {
+        std::fs::write(folder.path().join("c.toml"), text).unwrap();
+        let (ended, _, err) = socklet(&["check", "c.toml"], folder.path()).await;
+        assert!(ended == code && err.contains(words) && err.is_empty() == words.is_empty(), "{words}: {ended} {err}");
+    }
+    assert!(!folder.path().join("stores").exists(), "nothing is made for it");
+}
+
+#[tokio::test]
 async fn completions_and_man_pages_know_every_command() {
     let folder = tempfile::tempdir().unwrap();
     let (_, help, _) = finished(command(&["--help"], folder.path())).await;

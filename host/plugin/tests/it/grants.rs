@@ -51,7 +51,8 @@ async fn what_is_not_granted_is_not_loaded_and_what_is_not_needed_is_told() {
     for words in [
         "wasi:http/outgoing-handler@0.2",
         "which is not granted: write http = [\"https://HOST\"]",
-        "wasi:keyvalue/store@0.2.0-draft, which is not granted: write keyvalue = [\"NAME\"] in [plugin.NAME.grants]",
+        "which is not granted: write keyvalue = [\"NAME\"] in [plugin.guest.grants]",
+        "wasi:keyvalue/store@0.2.0-draft",
         "wasi:keyvalue/atomics",
         "wasi:keyvalue/batch",
     ] {

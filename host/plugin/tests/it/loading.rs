@@ -31,7 +31,12 @@ async fn refusals_name_what_is_wrong_and_what_to_do() {
         ("wrong_version", &["behavior@0.2.0", "0.1"]),
         (
             "wants_http",
-            &["wasi:http/outgoing-handler", "not granted", "write http = [\"https://HOST\"]", "[plugin.NAME.grants]"],
+            &[
+                "wasi:http/outgoing-handler",
+                "not granted",
+                "write http = [\"https://HOST\"]",
+                "in [plugin.guest.grants]",
+            ],
         ),
         ("initial_memory", &["memory", "memory_max"]),
         ("start_trap", &["started", "unreachable"]),

@@ -25,8 +25,11 @@ pub(super) async fn wrong_version() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 pub(super) async fn wants_http() {
-    refused("wants_http", &["wasi:http/outgoing-handler", "write http = [\"https://HOST\"]", "[plugin.NAME.grants]"])
-        .await;
+    refused(
+        "wants_http",
+        &["wasi:http/outgoing-handler", "write http = [\"https://HOST\"]", "in [plugin.main.grants]"],
+    )
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
