@@ -11,7 +11,7 @@ async fn refusal(host: &Host, name: &str) -> String {
 #[tokio::test]
 async fn stock_plugins_load_and_are_lean() {
     let host = Host::new();
-    for name in ["echo", "chat", "basic_auth", "ip_auth"] {
+    for name in ["echo", "chat", "basic_auth", "ip_auth", "jwt_auth"] {
         let bytes = fs::read(stock(name)).unwrap();
         let inspection = inspect(&bytes).unwrap();
         assert!(inspection.would_load, "{name}: {:?}", inspection.problems);
