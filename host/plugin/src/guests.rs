@@ -49,6 +49,8 @@ pub(crate) struct Guests {
     keepers: Handle,
     /// The time is theirs, and not the machine's.
     own_time: bool,
+    /// Everything runs on one runtime of the caller's.
+    alone: bool,
 }
 
 /// A runtime that may be dropped anywhere.
@@ -89,6 +91,7 @@ impl Guests {
         let time = config.time.as_ref().or(config.alone_on.as_ref());
         Ok(Self {
             own_time: time.is_some(),
+            alone: config.alone_on.is_some(),
             keepers: time.unwrap_or(&brisk.handle).clone(),
             brisk,
             patient,
@@ -145,6 +148,12 @@ impl Guests {
             return Ok(result);
         }
         self.spawn(place, share, call).await
+    }
+
+    /// Whether calls are made one after the other, each to its end or to where it waits: never on its caller's thread, which measures them
+    /// by a clock that may stand still.
+    pub(crate) fn is_alone(&self) -> bool {
+        self.alone
     }
 
     /// The time that the keepers go by.

@@ -276,6 +276,7 @@ impl Loaded {
             usage,
             rooms: Rooms::new(slots.clone(), household.slots.clone()),
             household,
+            alone: self.common.guests.is_alone(),
             surroundings: surroundings.clone(),
         })
     }

@@ -45,6 +45,8 @@ pub(crate) struct Account {
 pub(crate) struct Meter {
     account: Arc<Account>,
     cpu_max: Duration,
+    /// The guest gives way to others only where it waits.
+    alone: bool,
     host_calls_left: u32,
     queued_left: u64,
     /// What the call has used, for the books.
@@ -187,10 +189,11 @@ pub(crate) fn thread_clock() -> u64 {
 
 impl Meter {
     /// Full budgets.
-    pub(crate) fn new(account: Arc<Account>, cpu_max: Duration, limits: &CallLimits) -> Self {
+    pub(crate) fn new(account: Arc<Account>, cpu_max: Duration, limits: &CallLimits, alone: bool) -> Self {
         Self {
             account,
             cpu_max,
+            alone,
             host_calls_left: limits.host_calls_max,
             queued_left: limits.queued_bytes_max,
             spent: Spent::default(),
@@ -213,7 +216,7 @@ impl Meter {
         if self.account.used() >= self.cpu_max {
             return Err(Exceeded(DeathKind::Deadline, "CPU time used up").into());
         }
-        Ok(UpdateDeadline::Yield(SLICE))
+        Ok(if self.alone { UpdateDeadline::Continue(SLICE) } else { UpdateDeadline::Yield(SLICE) })
     }
 
     pub(crate) fn account(&self) -> &Arc<Account> {

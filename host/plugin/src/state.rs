@@ -64,6 +64,8 @@ pub(crate) struct Scope {
     pub(crate) household: Arc<Household>,
     /// Where instances find room.
     pub(crate) rooms: Rooms,
+    /// See [`crate::guests::Guests::is_alone`].
+    pub(crate) alone: bool,
     /// None: the machine's.
     pub(crate) surroundings: Option<Arc<dyn Surroundings>>,
 }
@@ -95,7 +97,7 @@ impl State {
             http: WasiHttpCtx::new(),
             outgoing: Outgoing::new(scope.clone(), account.clone()),
             limits: Limits::new(scope.limits.memory_max, account.clone(), scope.clone()),
-            meter: Meter::new(account, scope.timeout, &scope.limits),
+            meter: Meter::new(account, scope.timeout, &scope.limits, scope.alone),
             _slot: slot,
             timers,
             scope,
@@ -156,6 +158,7 @@ impl Scope {
             usage: Arc::default(),
             rooms: Rooms::new(crate::slots::Slots::new(1), crate::slots::Slots::of_tenant(None)),
             household: Arc::new(Household::new(tenant.clone())),
+            alone: false,
             surroundings: None,
             tenant,
         }
@@ -184,7 +187,7 @@ impl Scope {
             self.metrics.over_quota("cpu");
             return Place::Guests;
         }
-        pace.place()
+        if self.alone { Place::Guests } else { pace.place() }
     }
 }
 

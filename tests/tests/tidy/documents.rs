@@ -218,7 +218,9 @@ const SCRIPT: &str = "[[test]]";
 
 /// Whether a block of TOML shows a file of another format: a manifest of Cargo, the tokens of the admin API, or a script.
 fn other_files(block: &str) -> bool {
-    ["[package]", "[[token]]", SCRIPT].iter().any(|section| block.lines().any(|line| line == *section))
+    ["[package]", "[[token]]", "[[certificate]]", SCRIPT]
+        .iter()
+        .any(|section| block.lines().any(|line| line == *section))
 }
 
 #[test]
