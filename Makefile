@@ -21,7 +21,7 @@ BENCH := tests/bench/target/release/bench
 
 .PHONY: help run build plugins guests test conformance bench bench-quick bench-docs bench-build fuzz dist dist-test licences \
 	lint fmt clean setup setup-rust setup-system setup-python setup-node setup-autobahn setup-promtool \
-	setup-schemathesis setup-fuzz setup-dist setup-c setup-go setup-js setup-python-plugins setup-zig conformance-plugins
+	setup-schemathesis setup-fuzz setup-dist setup-c setup-go setup-js setup-python-plugins conformance-plugins
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -49,7 +49,7 @@ conformance: setup plugins ## Run all cases of the Autobahn test suite, ten minu
 	cargo test --workspace --locked --test it -- --ignored --exact clients::autobahn_finds_nothing_in_all_of_its_cases
 	@if [ -e $(TOOLS)/autobahn.skipped ]; then echo "!!! SKIPPED: Autobahn test suite: $$(cat $(TOOLS)/autobahn.skipped)"; fi
 
-conformance-plugins: setup setup-go setup-zig plugins guests ## Build the example plugins in all seven languages, and have them keep the same conversations
+conformance-plugins: setup setup-go plugins guests ## Build the example plugins in every language, and have them keep the same conversations
 	cargo test --workspace --locked --test it languages:: -- --include-ignored
 
 bench: bench-build ## Measure Socklet beside native servers, twenty minutes on a quiet machine
@@ -126,7 +126,6 @@ setup-c:
 setup-go: $(TOOLS)/go.stamp
 setup-js: $(TOOLS)/js.stamp
 setup-python-plugins: $(TOOLS)/componentize-py.stamp
-setup-zig: $(TOOLS)/zig.stamp
 
 setup-fuzz: $(TOOLS)/fuzz.stamp
 setup-python: $(TOOLS)/python.stamp
@@ -153,10 +152,6 @@ $(TOOLS)/schemathesis.stamp: tests/setup/python.sh tests/setup/requirements-sche
 
 $(TOOLS)/go.stamp: tests/setup/python.sh tests/setup/requirements-go.txt | setup-system
 	@tests/setup/python.sh go tests/setup/requirements-go.txt
-	@touch $@
-
-$(TOOLS)/zig.stamp: tests/setup/python.sh tests/setup/requirements-zig.txt | setup-system
-	@tests/setup/python.sh zig tests/setup/requirements-zig.txt
 	@touch $@
 
 $(TOOLS)/node.stamp: tests/setup/node.sh tests/clients/package.json tests/clients/package-lock.json | setup-system

@@ -24,9 +24,6 @@ pub fn create(folder: &Path, name: &str, language: Language, kind: Kind) -> Resu
     if fs::read_dir(folder).is_ok_and(|mut entries| entries.next().is_some()) {
         return Err(AuthorError::Occupied(folder.to_owned()));
     }
-    if language == Language::Zig {
-        return Err(AuthorError::NotYet("Zig"));
-    }
     // A name in a template is `{{name}}`; `{{ident}}` is the same as an identifier of every language.
     let fill = |path: &str, text: String| {
         let ident = name.replace('-', "_");

@@ -32,9 +32,6 @@ pub enum AuthorError {
         /// What is wrong, and what would be right.
         message: String,
     },
-    /// There is no support for a language yet.
-    #[error("plugins in {0} cannot be made or built yet")]
-    NotYet(&'static str),
     /// A tool of the language is not installed.
     #[error("{tool} is needed to build {language} and was not found; {install}")]
     Missing {

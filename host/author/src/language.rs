@@ -19,8 +19,6 @@ pub enum Language {
     Go,
     /// C, by clang.
     C,
-    /// Zig.
-    Zig,
 }
 
 /// What a plugin is for.
@@ -38,7 +36,7 @@ pub enum Kind {
 
 impl Language {
     /// All of them.
-    pub const ALL: [Self; 7] = [Self::Rust, Self::Js, Self::Ts, Self::Python, Self::Go, Self::C, Self::Zig];
+    pub const ALL: [Self; 6] = [Self::Rust, Self::Js, Self::Ts, Self::Python, Self::Go, Self::C];
 
     /// What it is called on the command line and in `plugin.toml`.
     pub fn as_str(self) -> &'static str {
@@ -49,7 +47,6 @@ impl Language {
             Self::Python => "python",
             Self::Go => "go",
             Self::C => "c",
-            Self::Zig => "zig",
         }
     }
 }
@@ -64,7 +61,6 @@ impl Language {
             Self::Python => "Python",
             Self::Go => "Go",
             Self::C => "C",
-            Self::Zig => "Zig",
         }
     }
 }

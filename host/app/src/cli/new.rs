@@ -8,7 +8,7 @@ use std::path::PathBuf;
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
-    /// What it is written in: rust, js, ts, python, go, c or zig.
+    /// What it is written in: rust, js, ts, python, go or c.
     language: Language,
     /// What it is called: 1 to 63 of a-z, 0-9, '-' and '_', beginning with a letter.
     name: String,

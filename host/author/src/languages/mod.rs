@@ -6,7 +6,6 @@ mod go;
 mod javascript;
 mod python;
 mod rust;
-mod zig;
 
 use crate::{AuthorError, Kind, Language, Project, probe, world::World};
 
@@ -21,7 +20,6 @@ pub(crate) fn prepare(project: &Project, world: &World) -> Result<(), AuthorErro
         Language::Python => python::prepare(project, world),
         Language::Go => go::prepare(project, world),
         Language::C => c::prepare(project, world),
-        Language::Zig => zig::prepare(project, world),
     }
 }
 
@@ -33,6 +31,5 @@ pub(crate) fn compile(project: &Project, world: &World) -> Result<Vec<u8>, Autho
         Language::Python => python::compile(project, world),
         Language::Go => go::compile(project, world),
         Language::C => c::compile(project, world),
-        Language::Zig => zig::compile(project, world),
     }
 }

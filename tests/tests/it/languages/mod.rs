@@ -35,7 +35,7 @@ async fn conform(language: &str) {
 /// Where the tools of languages are: those that `make setup-LANGUAGE` has put below `.tools`, and the system's.
 fn path() -> String {
     let tools = repository().join(".tools");
-    let own = ["componentize-py", "go", "zig"].map(|name| tools.join(name).join("bin"));
+    let own = ["componentize-py", "go"].map(|name| tools.join(name).join("bin"));
     let system = env::var_os("PATH").unwrap_or_default();
     let all = own.into_iter().filter(|folder| folder.is_dir()).chain(env::split_paths(&system));
     env::join_paths(all).unwrap().into_string().unwrap()
@@ -71,12 +71,6 @@ async fn plugins_in_typescript_conform() {
 #[ignore = "for `make conformance-plugins`"]
 async fn plugins_in_go_conform() {
     conform("go").await;
-}
-
-#[tokio::test]
-#[ignore = "for `make conformance-plugins`"]
-async fn plugins_in_zig_conform() {
-    conform("zig").await;
 }
 
 /// The folder of the kit's scripts.
