@@ -26,7 +26,7 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("hyper", &["socklet-server", "socklet", "socklet-plugin"]),
     ("tower", &["socklet-server"]),
     ("clap", &["socklet"]),
-    ("toml", &["socklet", "socklet-author", "socklet-test"]),
+    ("toml", &["socklet", "socklet-author", "socklet-test", "socklet-tests"]),
 ];
 
 /// A crate of a workspace and what it names, for whatever kind of target.
