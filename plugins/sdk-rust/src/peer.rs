@@ -164,10 +164,10 @@ impl<P: Peer> TimerEvents for PerConnection<P> {
         let Some((id, name)) = name.strip_prefix('#').and_then(|rest| rest.split_once('/')) else { return };
         let Some((id, peer)) = id.parse().ok().and_then(|id| Some((id, self.peers.get_mut(&id)?))) else { return };
         let connection = Connection::from_id(id);
-        if let Err(close) = peer.on_timer(&mut self.shared, connection, name) {
-            if let Err(error) = connection.close(close) {
-                log::debug(&format!("a connection was not closed: {error}"));
-            }
+        if let Err(close) = peer.on_timer(&mut self.shared, connection, name)
+            && let Err(error) = connection.close(close)
+        {
+            log::debug(&format!("a connection was not closed: {error}"));
         }
     }
 }
